@@ -1,0 +1,151 @@
+# Berth: build and test. All output goes to $(BUILD).
+#
+#   make               build/berth and build/berth.debug
+#   make run           boot a Debian kernel to a shell in QEMU
+#   make check         the whole test-suite, as CI runs it
+#   make help          every target
+#
+# The layers below are the include ranks of docs/design.md: a source file sees its own rank's headers and lower ones.
+
+BUILD ?= build
+CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
+LD     := ld
+OBJCOPY := objcopy
+NM     := nm
+PYTHON := /usr/bin/python3
+V      ?= 0
+Q      := $(if $(filter 1,$(V)),,@)
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+## all                build/berth and build/berth.debug
+.PHONY: all
+all: $(BUILD)/berth
+
+VERSION := 0.1.0
+# One abbreviation length everywhere, so that the same commit gives the same bytes whatever the clone looks like.
+GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+# --- layers: source folder, then the header folders of include/core it may see -----------------------------------
+RANK1 := lib
+RANK2 := $(RANK1) info
+RANK3 := $(RANK2) mm
+RANK4 := $(RANK3) cpu dev
+RANK5 := $(RANK4) image policy
+RANK6_native := $(RANK5) native
+RANK7 := $(RANK5) native start
+
+SEES_arch/x86/lib          := $(RANK1)
+SEES_boot/info             := $(RANK2)
+SEES_arch/x86/mm           := $(RANK3)
+SEES_arch/x86/cpu          := $(RANK4)
+SEES_arch/x86/dev          := $(RANK4)
+SEES_arch/x86/guest/image  := $(RANK5)
+SEES_arch/x86/guest/policy := $(RANK5)
+SEES_arch/x86/guest/native := $(RANK6_native)
+SEES_boot                  := $(RANK7)
+
+# PURE folders are compiled for the target and, unchanged, for the host; PRIV folders for the target alone.
+PURE := arch/x86/lib boot/info arch/x86/mm arch/x86/guest/image arch/x86/guest/policy
+PRIV := boot arch/x86/cpu arch/x86/dev arch/x86/guest/native
+
+PURE_SOURCES := $(sort $(foreach d,$(PURE),$(wildcard $(d)/*.c)))
+PRIV_SOURCES := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c)))
+ASM_SOURCES  := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.S)))
+TARGET_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(ASM_SOURCES) $(PRIV_SOURCES) $(PURE_SOURCES))
+
+core_includes = $(foreach d,$(1),-Iinclude/core/$(d))
+folder = $(patsubst %/,%,$(dir $(1)))
+
+# --- flags -------------------------------------------------------------------------------------------------------
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wpointer-arith -Wvla -Wformat=2 -Wimplicit-fallthrough -Wcast-align -Wwrite-strings
+COMMON_CFLAGS := -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD)/include -ffreestanding -fno-strict-aliasing
+
+# Position-independent, hidden, no red zone, no vector registers, no jump tables: docs/design.md, "Address map".
+TARGET_CFLAGS := $(COMMON_CFLAGS) -O2 -g -m64 -fpie -mcmodel=small -fvisibility=hidden -include x86/visibility.h \
+                 -mno-red-zone -mgeneral-regs-only -fno-jump-tables -fno-stack-protector -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer \
+                 -fno-optimize-sibling-calls -fno-asynchronous-unwind-tables -fno-delete-null-pointer-checks \
+                 -fcf-protection=none -fno-common \
+                 -ffile-prefix-map=$(CURDIR)=. -DBERTH_VERSION='"$(VERSION)"'
+TARGET_ASFLAGS := -D__ASSEMBLY__ -Iinclude -I$(BUILD)/include -m64 -g -Wa,--fatal-warnings,--noexecstack \
+                  -ffile-prefix-map=$(CURDIR)=.
+# GNU as assembles, whichever compiler drives it.
+ifneq (,$(findstring clang,$(CC)))
+TARGET_ASFLAGS += -no-integrated-as -Wno-unused-command-line-argument
+else
+TARGET_CFLAGS += -fno-tree-loop-distribute-patterns -fno-shrink-wrap
+endif
+LINK_FLAGS := -m elf_x86_64 -nostdlib -static --no-dynamic-linker --build-id=none -z noexecstack -z max-page-size=0x1000 \
+              --orphan-handling=error --fatal-warnings --no-warn-rwx-segments
+
+# --- generated headers -------------------------------------------------------------------------------------------
+GENERATED := $(BUILD)/include/asm-offsets.h
+
+$(BUILD)/include/asm-offsets.h: arch/x86/asm-offsets.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -g,$(TARGET_CFLAGS)) $(call core_includes,$(RANK7)) -MMD -MP -MT $@ -MF $(BUILD)/asm-offsets.d -S -o $(BUILD)/asm-offsets.s $<
+	$(Q)sed -n 's/^.*->\([A-Za-z0-9_]*\) \$$\{0,1\}\([-0-9]*\).*/#define \1 \2/p' $(BUILD)/asm-offsets.s > $@
+
+# The version line changes with the revision and the compiler; the file is touched only when it does.
+.PHONY: FORCE
+FORCE:
+$(BUILD)/include/version.h: FORCE
+	@mkdir -p $(@D)
+	$(Q)printf '#define BERTH_COMPILER "%s"\n#define BERTH_GIT "%s"\n' "$(notdir $(CC)) $$($(CC) -dumpfullversion -dumpversion)" "$(GIT_REVISION)" > $@.new
+	$(Q)cmp -s $@.new $@ || cp $@.new $@
+	@rm -f $@.new
+
+# --- objects -----------------------------------------------------------------------------------------------------
+$(BUILD)/boot/report.c.o: $(BUILD)/include/version.h
+
+$(BUILD)/%.c.o: %.c $(GENERATED)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_CFLAGS) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.S.o: %.S $(GENERATED)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_ASFLAGS) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
+
+# The preprocessed and the assembled form of one file: make boot/head.E, make boot/start.s
+%.E: %.c $(GENERATED)
+	$(Q)$(CC) $(TARGET_CFLAGS) $(call core_includes,$(SEES_$(call folder,$<))) -E -o - $<
+%.E: %.S $(GENERATED)
+	$(Q)$(CC) $(TARGET_ASFLAGS) -E -o - $<
+%.s: %.c $(GENERATED)
+	$(Q)$(CC) $(TARGET_CFLAGS) $(call core_includes,$(SEES_$(call folder,$<))) -S -o - $<
+
+# --- link: once for the addresses, once more with the symbol table made from the first ------------------------------
+$(BUILD)/xen.lds: xen.lds.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -x assembler-with-cpp -D__ASSEMBLY__ -D__LINKER__ -Iinclude -MMD -MP -MT $@ -MF $(BUILD)/xen.lds.d -o $@ $<
+
+$(BUILD)/symbols.empty.S: tools/symbols.py
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) tools/symbols.py < /dev/null > $@
+$(BUILD)/symbols.full.S: $(BUILD)/berth.first tools/symbols.py
+	$(Q)$(NM) -n $< | $(PYTHON) tools/symbols.py > $@
+$(BUILD)/symbols.%.o: $(BUILD)/symbols.%.S
+	$(Q)$(CC) $(TARGET_ASFLAGS) -c -o $@ $<
+
+$(BUILD)/berth.first: $(TARGET_OBJECTS) $(BUILD)/symbols.empty.o $(BUILD)/xen.lds
+	$(Q)$(LD) $(LINK_FLAGS) -T $(BUILD)/xen.lds -o $@ $(TARGET_OBJECTS) $(BUILD)/symbols.empty.o
+$(BUILD)/berth.debug: $(TARGET_OBJECTS) $(BUILD)/symbols.full.o $(BUILD)/xen.lds
+	$(Q)$(LD) $(LINK_FLAGS) -T $(BUILD)/xen.lds -Map $(BUILD)/berth.map -o $@ $(TARGET_OBJECTS) $(BUILD)/symbols.full.o
+	$(Q)$(PYTHON) tools/symbols.py --verify $(BUILD)/berth.first $@
+$(BUILD)/berth: $(BUILD)/berth.debug
+	$(Q)$(OBJCOPY) --strip-all $< $@
+	@echo "  $@: $$(stat -c %s $@) bytes"
+
+-include $(TARGET_OBJECTS:.o=.d) $(BUILD)/xen.lds.d $(BUILD)/asm-offsets.d
+
+include tests/host.mk
+include tests/qemu.mk
+include tools/run.mk
+include tests/check.mk
+
+## clean              remove build/
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)

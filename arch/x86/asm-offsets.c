@@ -1,0 +1,38 @@
+/*
+ * Numbers that only the compiler knows, for assembly: compiled to text, from which the Makefile
+ * makes asm-offsets.h.
+ */
+#include <stddef.h>
+
+#include "boot_info.h"
+#include "trap.h"
+
+#define DEFINE(name, value) asm volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
+
+void asm_offsets(void);
+void asm_offsets(void)
+{
+    DEFINE(ENTRY_MAGIC, offsetof(struct entry_regs, magic));
+    DEFINE(ENTRY_INFO_PA, offsetof(struct entry_regs, info_pa));
+    DEFINE(ENTRY_LOAD_BASE, offsetof(struct entry_regs, load_base));
+    DEFINE(ENTRY_TSC, offsetof(struct entry_regs, entry_tsc));
+    DEFINE(ENTRY_REGS_BYTES, sizeof(struct entry_regs));
+
+    DEFINE(TRAP_RAX, offsetof(struct trap_frame, rax));
+    DEFINE(TRAP_RBX, offsetof(struct trap_frame, rbx));
+    DEFINE(TRAP_RCX, offsetof(struct trap_frame, rcx));
+    DEFINE(TRAP_RDX, offsetof(struct trap_frame, rdx));
+    DEFINE(TRAP_RSI, offsetof(struct trap_frame, rsi));
+    DEFINE(TRAP_RDI, offsetof(struct trap_frame, rdi));
+    DEFINE(TRAP_RBP, offsetof(struct trap_frame, rbp));
+    DEFINE(TRAP_R8, offsetof(struct trap_frame, r8));
+    DEFINE(TRAP_R9, offsetof(struct trap_frame, r9));
+    DEFINE(TRAP_R10, offsetof(struct trap_frame, r10));
+    DEFINE(TRAP_R11, offsetof(struct trap_frame, r11));
+    DEFINE(TRAP_R12, offsetof(struct trap_frame, r12));
+    DEFINE(TRAP_R13, offsetof(struct trap_frame, r13));
+    DEFINE(TRAP_R14, offsetof(struct trap_frame, r14));
+    DEFINE(TRAP_R15, offsetof(struct trap_frame, r15));
+    DEFINE(TRAP_CR2, offsetof(struct trap_frame, cr2));
+    DEFINE(TRAP_VECTOR, offsetof(struct trap_frame, vector));
+}

@@ -1,0 +1,26 @@
+/*
+ * CPUID -> cpu_caps. Source: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
+ */
+#include "caps.h"
+
+#include "instructions.h"
+#include "x86/registers.h"
+
+/* SDM volume 3A, section 4.1.4: without leaf 0x80000008 a processor with PAE has 36 bits. */
+#define PHYSICAL_BITS_WITHOUT_LEAF 36
+/* SDM volume 3A, section 4.5: the most that four-level paging can hold. */
+#define PHYSICAL_BITS_MAX 52
+
+struct cpu_caps cpu_caps_read(void)
+{
+    struct cpu_caps caps = {.physical_bits = PHYSICAL_BITS_WITHOUT_LEAF, .online = 1};
+
+    if (cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_ADDRESS) {
+        unsigned int bits = cpuid(CPUID_EXT_ADDRESS).eax & 0xff;
+
+        if (bits >= 32 && bits <= PHYSICAL_BITS_MAX) {
+            caps.physical_bits = bits;
+        }
+    }
+    return caps;
+}

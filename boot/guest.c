@@ -1,0 +1,167 @@
+/*
+ * The native guest: module 0 is its kernel, module 1 its initrd. Everything is decided and written
+ * before the first byte is moved, so that an error leaves the loader's copies as they were.
+ */
+#include <stddef.h>
+
+#include "abi/linux_boot.h"
+#include "log.h"
+#include "mem.h"
+#include "physmap.h"
+#include "report.h"
+#include "rsdp.h"
+#include "start.h"
+#include "stop.h"
+#include "x86/ports.h"
+#include "zeropage.h"
+
+enum {
+    MODULE_KERNEL,
+    MODULE_INITRD,
+    MODULES_USED,
+};
+
+void guest_choose(enum dom0_mode mode)
+{
+    switch (mode) {
+    case DOM0_NATIVE:
+        return;
+    case DOM0_AUTO:
+        log_info("dom0: auto is native, the only mode of this build");
+        return;
+    case DOM0_HVM:
+    case DOM0_PVH:
+    case DOM0_PV:
+        break;
+    }
+    fatal("this build cannot run the kernel in the wanted dom0= mode",
+          "use dom0=native or dom0=auto");
+}
+
+/* Modules are read and moved below: they have to be memory, and each its own. */
+static void modules_check(const struct boot_info *info, const struct memmap *map,
+                          struct prange image)
+{
+    if (info->module_count <= MODULE_KERNEL) {
+        fatal("no kernel was given", "add the line 'module2 /vmlinuz ...' to the GRUB menu entry");
+    }
+    for (uint32_t i = 0; i < info->module_count; i++) {
+        const struct prange bytes = info->modules[i].bytes;
+
+        if (!memmap_is_ram(map, bytes)) {
+            log_error("module %u does not lie in RAM - use another loader", i);
+            machine_stop();
+        }
+        if (prange_overlaps(bytes, image)) {
+            log_error("module %u overlaps Berth itself - use another loader", i);
+            machine_stop();
+        }
+        for (uint32_t other = 0; other < i; other++) {
+            if (prange_overlaps(bytes, info->modules[other].bytes)) {
+                log_error("modules %u and %u overlap - use another loader", other, i);
+                machine_stop();
+            }
+        }
+    }
+    if (info->module_count > MODULES_USED) {
+        log_warning("%u modules behind the initrd are not used", info->module_count - MODULES_USED);
+    }
+}
+
+/* A BIOS without a word from the loader shows VGA text; what anything else shows is not known. */
+static const struct boot_framebuffer *display(const struct boot_info *info)
+{
+    static const struct boot_framebuffer vga_text = {
+        .kind = FRAMEBUFFER_TEXT,
+        .base = {VGA_TEXT_PA},
+        .pitch_bytes = VGA_TEXT_COLUMNS * 2,
+        .width = VGA_TEXT_COLUMNS,
+        .height = VGA_TEXT_ROWS,
+        .bits_per_pixel = 16,
+    };
+
+    return info->framebuffer.kind == FRAMEBUFFER_NONE && info->firmware == FIRMWARE_BIOS
+               ? &vga_text
+               : &info->framebuffer;
+}
+
+struct native_guest guest_prepare(const struct boot_info *info, const struct memmap *map,
+                                  struct prange image)
+{
+    static struct bzimage kernel;
+    const struct physical_view memory = physmap_view();
+    const struct boot_module *file = &info->modules[MODULE_KERNEL];
+    struct native_guest guest = {.kernel = &kernel};
+
+    modules_check(info, map, image);
+    require(bzimage_parse(physmap_low((paddr_t){file->bytes.start}), prange_bytes(file->bytes),
+                          &kernel));
+    guest.kernel_payload.start = file->bytes.start + kernel.payload_offset;
+    guest.kernel_payload.end = guest.kernel_payload.start + kernel.payload_bytes;
+    if (info->module_count > MODULE_INITRD) {
+        guest.initrd = info->modules[MODULE_INITRD].bytes;
+    }
+    if (strlen(file->args) > kernel.cmdline_bytes) {
+        log_warning("the kernel takes only the first %u characters of its command line",
+                    kernel.cmdline_bytes);
+    }
+
+    if (kernel.protocol < BOOT_PROTOCOL_2_09 && map->count > E820_ENTRIES_IN_ZERO_PAGE) {
+        log_warning("the kernel takes only the first %d of the memory map's %u entries",
+                    E820_ENTRIES_IN_ZERO_PAGE, map->count);
+    }
+
+    struct zeropage_request page = {
+        .kernel_file = physmap_low((paddr_t){file->bytes.start}),
+        .kernel_file_bytes = prange_bytes(file->bytes),
+        .kernel = &kernel,
+        .cmdline = file->args,
+        .map = map,
+        .rsdp = info->firmware == FIRMWARE_BIOS ? rsdp_locate(&memory, info) : (paddr_t){0},
+        .framebuffer = display(info),
+    };
+    const struct guest_needs needs = {
+        .image = image,
+        .kernel_file = file->bytes,
+        .kernel_bytes = kernel.init_bytes,
+        .kernel_preferred = kernel.preferred,
+        .kernel_alignment = kernel.alignment,
+        .kernel_relocatable = kernel.relocatable,
+        .initrd = guest.initrd,
+        .initrd_below = kernel.initrd_below,
+        .handoff_bytes = zeropage_bytes(&page),
+    };
+
+    require(placement_guest(map, &needs, &guest.place));
+    page.initrd = guest.place.initrd;
+    page.kernel_load = (paddr_t){guest.place.kernel};
+    page.block = (paddr_t){guest.place.handoff.start};
+    zeropage_build(&page, physmap_low(page.block), prange_bytes(guest.place.handoff));
+    guest.entry = (struct native_entry){
+        .image = {image.start},
+        .zero_page = page.block,
+        .kernel = page.kernel_load,
+        .entry_64 = kernel.entry_64,
+    };
+    return guest;
+}
+
+static void initrd_move(const struct native_guest *guest)
+{
+    if (guest->place.initrd.start != guest->initrd.start) {
+        physmap_copy((paddr_t){guest->place.initrd.start}, (paddr_t){guest->initrd.start},
+                     prange_bytes(guest->initrd));
+    }
+}
+
+void guest_put_in_place(const struct native_guest *guest)
+{
+    if (guest->place.initrd_first) {
+        initrd_move(guest);
+    }
+    physmap_copy((paddr_t){guest->place.kernel}, (paddr_t){guest->kernel_payload.start},
+                 prange_bytes(guest->kernel_payload));
+    if (!guest->place.initrd_first) {
+        initrd_move(guest);
+    }
+}

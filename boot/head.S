@@ -1,0 +1,262 @@
+/*
+ * The headers that loaders look for, and the 32-bit entry: from whatever a multiboot loader leaves behind to 64-bit C
+ * at the link address. No tag is read here; the info pointer is only stored (and its first word borrowed and put back).
+ *
+ * Which way of naming memory is legal where:
+ *   from `start` to the load of %fs     sym_esi(symbol): %esi holds the load base
+ *   from there to paging                sym_fs(symbol): %fs is based on the load base, its limit is the image's slot
+ *   once paging is on                   symbol(%rip)
+ * Errors before paging go to early_error, which uses %esi alone and so is legal everywhere in 32-bit code.
+ */
+#include "abi/multiboot_headers.h"
+#include "asm-offsets.h"
+#include "x86/image.h"
+#include "x86/paging.h"
+#include "x86/ports.h"
+#include "x86/registers.h"
+#include "x86/segments.h"
+#include "x86/stacks.h"
+
+#define sym_pa(symbol) (sym_offs(symbol) + IMAGE_LINK_PA)
+
+        .section .head, "ax", @progbits
+        .code32
+
+/* --- Multiboot specification 0.6.96, section 3.1 ---------------------------------------------------------------- */
+        .balign 4
+multiboot1_header:
+        .set MB1_FLAGS, MB1_PAGE_ALIGN + MB1_MEMORY_INFO + MB1_ADDRESS_FIELDS
+        .long MB1_HEADER_MAGIC
+        .long MB1_FLAGS
+        .long -(MB1_HEADER_MAGIC + MB1_FLAGS)
+        .long sym_pa(multiboot1_header)
+        .long sym_pa(_start)            /* load_addr */
+        .long sym_pa(__file_end)        /* load_end_addr */
+        .long sym_pa(_end)              /* bss_end_addr */
+        .long sym_pa(start)             /* entry_addr */
+        .globl multiboot1_header, multiboot1_header_end
+multiboot1_header_end:
+
+/* --- Multiboot2 specification 2.0, section 3.1 ------------------------------------------------------------------ */
+        .balign MB2_HEADER_TAG_ALIGN
+        .globl multiboot2_header, multiboot2_header_end
+multiboot2_header:
+        .set MB2_LENGTH, multiboot2_header_end - multiboot2_header
+        .long MB2_HEADER_MAGIC
+        .long MB2_ARCHITECTURE_I386
+        .long MB2_LENGTH
+        .long -(MB2_HEADER_MAGIC + MB2_ARCHITECTURE_I386 + MB2_LENGTH)
+
+        /*
+         * Console: EGA text is understood, none is required. There is no framebuffer tag: with one, GRUB shows
+         * graphics wherever it can, and errors would be invisible on a machine without a serial line.
+         */
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_CONSOLE, MB2_OPTIONAL
+        .long 12
+        .long MB2_CONSOLE_EGA_TEXT
+
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_MODULE_ALIGN, 0
+        .long 8
+
+        /* Any slot below 4 GiB, the highest for choice: a suggestion, `start` finds out what came of it. */
+        .balign MB2_HEADER_TAG_ALIGN
+        .globl multiboot2_relocatable
+multiboot2_relocatable:
+        .word MB2_HEADER_RELOCATABLE, MB2_OPTIONAL
+        .long 24
+        .long IMAGE_SLOT_BYTES                  /* lowest address */
+        .long 0xffffffff                        /* highest address */
+        .long IMAGE_SLOT_BYTES                  /* alignment */
+        .long MB2_PREFER_HIGH
+
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_END, 0
+        .long 8
+multiboot2_header_end:
+
+/*
+ * The 32-bit entry of both protocols.
+ *
+ * IN       Multiboot 0.6.96 s3.2, Multiboot2 2.0 s3.3: eax = magic, ebx = info pa; cs, ds, es, fs, gs, ss flat 4 GiB,
+ *          paging off, interrupts off. esp, GDTR, IDTR and all else are undefined.
+ * LIVE     ebp = magic; ebx = info pa; esi = load base, from `found` until long mode;
+ *          fs.base = load base, from the reload after lgdt until long mode
+ * OUT      rdi = &entry_regs, rsp = top of the boot stack, rbp = 0, interrupts off, own GDT, TSS and IDT,
+ *          bss cleared, low 4 GiB identity-mapped: __start_xen
+ * CLOBBERS everything else; of memory outside the image nothing
+ * FAIL     early_error
+ */
+        .section .text.entry, "ax", @progbits
+        .globl start
+start:
+        cli
+        cld
+        mov     %eax, %ebp
+
+        /*
+         * Where are we? Only `call` tells, and it needs a word of memory before any stack is known. The word is
+         * borrowed and put back: of the info block where the magic vouches for one, else, or where that is not
+         * memory after all, of the BIOS data area's words for communication between applications (0x4f0).
+         */
+        mov     %ebx, %edx
+        cmp     $MB2_BOOT_MAGIC, %ebp
+        je      borrow
+        cmp     $MB1_BOOT_MAGIC, %ebp
+        je      borrow
+borrow_bda:
+        mov     $BDA_APPLICATION_WORDS, %edx
+borrow:
+        mov     (%edx), %ecx
+        lea     4(%edx), %esp
+        call    1f
+1:      pop     %esi
+        mov     %ecx, (%edx)
+        sub     $sym_offs(1b), %esi
+        cmpl    $MB2_HEADER_MAGIC, sym_esi(multiboot2_header)
+        je      found
+        cmp     $BDA_APPLICATION_WORDS, %edx
+        jne     borrow_bda
+        jmp     early_error_nowhere
+
+found:
+        lea     sym_esi(msg_bad_place), %edi
+        test    $(PAGE_BYTES - 1), %esi
+        jnz     early_error
+        cmp     $(IDENTITY_MAP_BYTES - IMAGE_SLOT_BYTES), %esi
+        ja      early_error
+        lea     sym_esi(boot_stack_top), %esp
+
+        mov     %ebp, sym_esi(entry_regs + ENTRY_MAGIC)
+        mov     %ebx, sym_esi(entry_regs + ENTRY_INFO_PA)
+        mov     %esi, sym_esi(entry_regs + ENTRY_LOAD_BASE)
+        movl    $0, sym_esi(entry_regs + ENTRY_LOAD_BASE + 4)
+
+        lea     sym_esi(msg_bad_loader), %edi
+        cmp     $MB2_BOOT_MAGIC, %ebp
+        je      1f
+        cmp     $MB1_BOOT_MAGIC, %ebp
+        jne     early_error
+1:
+        /* CPUID is there when EFLAGS.ID can be changed (SDM volume 1, section 3.4.3.3). */
+        lea     sym_esi(msg_no_long_mode), %edi
+        push    $EFLAGS_MBS + EFLAGS_ID
+        popf
+        pushf
+        pop     %eax
+        push    $EFLAGS_MBS
+        popf
+        test    $EFLAGS_ID, %eax
+        jz      early_error
+        rdtsc
+        mov     %eax, sym_esi(entry_regs + ENTRY_TSC)
+        mov     %edx, sym_esi(entry_regs + ENTRY_TSC + 4)
+        mov     $CPUID_EXT_MAX, %eax
+        cpuid
+        cmp     $CPUID_EXT_FEATURE, %eax
+        jb      early_error
+        mov     $CPUID_EXT_FEATURE, %eax
+        cpuid
+        bt      $CPUID_EXT_LM_BIT, %edx
+        jnc     early_error
+        lea     sym_esi(msg_no_nx), %edi
+        bt      $CPUID_EXT_NX_BIT, %edx
+        jnc     early_error
+
+        /* Our own descriptor table, with the load base written into the pointer and into the descriptor of fs. */
+        lea     sym_esi(boot_gdt), %eax
+        mov     %eax, sym_esi(gdt_pointer_pa + 2)
+        mov     %esi, %eax
+        mov     %ax, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_0_15)
+        shr     $16, %eax
+        mov     %al, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_16_23)
+        mov     %ah, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_24_31)
+        lgdt    sym_esi(gdt_pointer_pa)
+        push    $SEL_CODE32
+        lea     sym_esi(1f), %eax
+        push    %eax
+        lret
+1:      mov     $SEL_DATA, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     %eax, %gs
+        mov     $SEL_BOOT_FS, %eax
+        mov     %eax, %fs
+
+        /* Add the load base to every page-table entry that holds an address of the image. */
+        mov     $sym_offs(__pte_rel_start), %edi
+1:      mov     %fs:(%edi), %eax
+        add     %esi, %fs:(%eax)
+        add     $4, %edi
+        cmp     $sym_offs(__pte_rel_end), %edi
+        jb      1b
+
+        /* An image across slots cannot be mapped by one large page: 4 KiB pages, until C has moved it. */
+        test    $(L2_PAGE_BYTES - 1), %esi
+        jz      2f
+        lea     PTE_RWX(%esi), %eax
+        mov     $sym_offs(l1_image), %edi
+1:      mov     %eax, %fs:(%edi)
+        movl    $0, %fs:4(%edi)
+        add     $PAGE_BYTES, %eax
+        add     $PTE_BYTES, %edi
+        cmp     $sym_offs(l1_image) + PAGE_BYTES, %edi
+        jb      1b
+        lea     sym_esi(l1_image + PTE_TABLE), %eax
+        mov     %eax, sym_fs(l2_image_leaf)
+2:
+        /* Control registers are set whole, whatever the loader left in them. */
+        mov     $CR4_PAE, %eax
+        mov     %eax, %cr4
+        lea     sym_esi(boot_page_table_l4), %eax
+        mov     %eax, %cr3
+        mov     $MSR_EFER, %ecx
+        mov     $EFER_LME + EFER_NXE, %eax
+        xor     %edx, %edx
+        wrmsr
+        mov     $CR0_PG + CR0_WP + CR0_NE + CR0_ET + CR0_PE, %eax
+        mov     %eax, %cr0
+        push    $SEL_CODE64
+        lea     sym_esi(start64), %eax
+        push    %eax
+        lret
+
+        .code64
+start64:
+        lgdt    gdt_pointer_va(%rip)
+        mov     $SEL_TSS, %eax
+        ltr     %ax
+        lidt    idt_pointer_va(%rip)
+        mov     $CR4_PAE + CR4_MCE, %eax        /* from here on a machine check is a report, not a reset */
+        mov     %rax, %cr4
+        movabs  $start64_linked, %rax
+        jmp     *%rax
+start64_linked:
+        lea     boot_stack_top(%rip), %rsp
+        xor     %eax, %eax
+        mov     %eax, %fs
+        mov     %eax, %gs
+        lea     __bss_start(%rip), %rdi
+        lea     __bss_end(%rip), %rcx
+        sub     %rdi, %rcx
+        shr     $3, %rcx
+        rep stosq
+        lea     entry_regs(%rip), %rdi
+        xor     %ebp, %ebp
+        call    __start_xen
+        ud2
+
+        .section .data, "aw", @progbits
+        .balign 8
+        .globl entry_regs
+entry_regs:
+        .skip   ENTRY_REGS_BYTES
+
+        .section .bss..noinit, "aw", @nobits
+        .balign 16
+        .globl boot_stack, boot_stack_top
+boot_stack:
+        .skip   BOOT_STACK_BYTES
+boot_stack_top:

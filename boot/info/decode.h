@@ -1,0 +1,29 @@
+/*
+ * Private to boot/info: what the two multiboot decoders share.
+ */
+#ifndef INFO_DECODE_H
+#define INFO_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "boot_info.h"
+
+/*
+ * What remains of the loader's string for the image when the image's own name, which all loaders
+ * but GRUB 2 put first, is taken away.
+ */
+const char *without_image_name(const char *text, const char *loader_name);
+
+/* As boot_info_add_string, of a string that has its NUL. */
+struct status boot_info_add_text(struct boot_info *out, const char *text, const char **copy);
+
+/*
+ * The framebuffer fields, which both protocols lay out alike but for the reserved bytes. An unknown
+ * kind is none.
+ *
+ * @return  false, and nothing is written, when the fields are cut off
+ */
+bool decode_framebuffer(struct cursor *fields, size_t reserved_bytes, struct boot_framebuffer *out);
+
+#endif

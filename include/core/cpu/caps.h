@@ -1,0 +1,14 @@
+/* What the processor can do, as far as later stages decide by it. Writer: arch/x86/cpu/caps.c.
+ * Const afterwards. */
+#ifndef CPU_CAPS_H
+#define CPU_CAPS_H
+
+struct cpu_caps {
+    unsigned int physical_bits; /* width of a physical address: CPUID 0x80000008 EAX, 36 where it is
+                                   not told */
+    unsigned int online;        /* processors that run Berth */
+};
+
+struct cpu_caps cpu_caps_read(void);
+
+#endif

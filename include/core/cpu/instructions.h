@@ -1,0 +1,49 @@
+/* Single instructions that C has no word for. Each is privileged or reads a processor's own
+ * register. */
+#ifndef CPU_INSTRUCTIONS_H
+#define CPU_INSTRUCTIONS_H
+
+#include <stdint.h>
+
+static inline void port_write8(uint16_t port, uint8_t value)
+{
+    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint8_t port_read8(uint16_t port)
+{
+    uint8_t value;
+
+    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline uint64_t tsc_read(void)
+{
+    uint32_t low;
+    uint32_t high;
+
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+struct cpuid_leaf {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_leaf cpuid(uint32_t leaf)
+{
+    struct cpuid_leaf out;
+
+    asm volatile("cpuid"
+                 : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
+                 : "a"(leaf), "c"(0));
+    return out;
+}
+
+static inline void page_invalidate(const void *address)
+{
+    asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Berth's command line.
+ *
+ *   com1=BAUD[,8n1] | off     console=com1,vga | none     loglevel=error|warning|info|debug
+ *   dom0=auto|native|hvm|pvh|pv     reboot
+ *   debug=int-N|ud|df|gp|pf   raise a fault on purpose, N = vector 0 to 31
+ *
+ * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
+ * backslash inside them quotes the next character. Of an option given twice the last one counts.
+ * What is unknown or malformed changes nothing and is recorded as one warning.
+ */
+#ifndef INFO_OPTIONS_H
+#define INFO_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "log.h"
+
+#define OPTION_WARNINGS_MAX 16
+#define OPTION_WORD_BYTES   128
+#define OPTION_BAUD_DEFAULT 115200
+
+enum dom0_mode {
+    DOM0_AUTO,
+    DOM0_NATIVE,
+    DOM0_HVM,
+    DOM0_PVH,
+    DOM0_PV,
+};
+
+enum option_defect {
+    OPTION_UNKNOWN,
+    OPTION_MALFORMED,    /* known name, bad value */
+    OPTION_UNTERMINATED, /* a quote without its end; the word counts as if it ended there */
+    OPTION_TOO_LONG,     /* a word of OPTION_WORD_BYTES or more: ignored */
+};
+
+struct option_warning {
+    enum option_defect defect;
+    char word[OPTION_WORD_BYTES]; /* as given, quotes removed; cut when too long */
+};
+
+enum debug_fault {
+    DEBUG_NONE,
+    DEBUG_VECTOR, /* int-N: exception N, N in 0..31 */
+    DEBUG_UD,
+    DEBUG_DF,
+    DEBUG_GP,
+    DEBUG_PF,
+};
+
+struct options {
+    bool com1;          /* a console on COM1 */
+    uint32_t com1_baud; /* a divisor of 115200 */
+    bool vga;           /* a console on VGA text */
+    enum log_level log_level;
+    enum dom0_mode dom0;
+    bool reboot; /* after a fatal error, instead of staying halted */
+    enum debug_fault debug_fault;
+    uint8_t debug_vector;
+    uint32_t warning_count; /* may exceed OPTION_WARNINGS_MAX: the rest is counted only */
+    struct option_warning warnings[OPTION_WARNINGS_MAX];
+};
+
+/* Defaults are com1=115200, console=com1,vga, loglevel=info, dom0=auto. */
+void options_parse(const char *cmdline, struct options *out);
+
+#endif

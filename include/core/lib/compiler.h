@@ -1,0 +1,15 @@
+/* Attributes with a meaning in this project. */
+#ifndef LIB_COMPILER_H
+#define LIB_COMPILER_H
+
+/* Large, and filled before it is used: in memory of the image that is not cleared at start. */
+#if defined(__STDC_HOSTED__) && __STDC_HOSTED__
+#define NOINIT
+#else
+#define NOINIT __attribute__((section(".bss..noinit")))
+#endif
+
+#define NORETURN __attribute__((noreturn))
+#define PACKED   __attribute__((packed))
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * The log: lines, each prefixed with "(BERTH) ". The device layer fills the sink; until then
+ * nothing is printed. Line ends are "\n" here, and whatever the device needs there.
+ */
+#ifndef LIB_LOG_H
+#define LIB_LOG_H
+
+#include <stddef.h>
+
+enum log_level {
+    LOG_ERROR,
+    LOG_WARNING,
+    LOG_INFO,
+    LOG_DEBUG,
+};
+
+/* Receives whole or partial lines. Never fails: a device that does not answer drops what it is
+ * given. */
+typedef void log_sink_fn(const char *text, size_t bytes);
+
+/* Called by the device layer only. */
+void log_set_sink(log_sink_fn *sink);
+/* Lines above this level are dropped. Called once, after the command line is known. */
+void log_set_level(enum log_level level);
+
+/* One line; the prefix and the line end are added here. A line longer than 1 KiB is printed in
+ * parts, never cut. */
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)   log_line(LOG_ERROR, "error: " __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, "warning: " __VA_ARGS__)
+#define log_info(...)    log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)   log_line(LOG_DEBUG, "debug: " __VA_ARGS__)
+
+#endif

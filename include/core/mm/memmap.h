@@ -1,0 +1,81 @@
+/*
+ * The memory map: sorted, non-overlapping, typed ranges in bytes, made from whatever the firmware
+ * said. Writer: arch/x86/mm/memmap.c. Const afterwards.
+ */
+#ifndef MM_MEMMAP_H
+#define MM_MEMMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "boot_info.h"
+#include "status.h"
+
+#define MEMMAP_RANGES_MAX 4096
+
+struct memory_range {
+    struct prange bytes; /* never empty */
+    enum memory_type type;
+};
+
+/* What had to be mended, for one warning each. */
+struct memmap_repairs {
+    uint32_t empty;    /* entries of length 0 */
+    uint32_t wrapped;  /* entries that ran over the end of the address space: cut there */
+    uint32_t clipped;  /* RAM beyond what the CPU can address: cut or left out */
+    uint32_t overlaps; /* entries that overlapped an earlier one (by address, then type) of a
+                          different type */
+    uint32_t unknown;  /* entries of a type this code does not know: taken as reserved */
+    uint32_t dropped;  /* the smallest pieces of RAM, left out for want of space */
+    uint64_t dropped_bytes;
+};
+
+struct memmap {
+    uint32_t count;
+    struct memory_range
+        ranges[MEMMAP_RANGES_MAX]; /* sorted by start; neighbours that touch differ in type */
+    struct memmap_repairs repairs;
+};
+
+/*
+ * Sanitise the loader's ranges. Where entries overlap, the type that is more careful wins:
+ * unusable, then disabled, then reserved (and unknown), then ACPI NVS, then persistent, then ACPI
+ * reclaim, then RAM.
+ *
+ * @physical_bits  of the CPU, 32 to 52: RAM from 1 << physical_bits on is left out; other types are
+ * kept
+ * @scratch        space for the sort; its contents are nobody's
+ * @out            need not be cleared
+ * @return         STATUS_OK; MEMMAP_EMPTY; MEMMAP_FULL
+ * Cost:           n log n in the number of entries, independent of the amount of memory
+ */
+struct memmap_scratch {
+    struct {
+        uint64_t at;
+        uint32_t type;
+        bool opens;
+    } edges[2 * BOOT_RANGES_MAX];
+};
+
+struct status memmap_build(const struct boot_info *info, unsigned int physical_bits,
+                           struct memmap_scratch *scratch, struct memmap *out);
+/* The same with room for `limit` ranges only, MEMMAP_RANGES_MAX at most: what happens then can be
+ * tested this way. */
+struct status memmap_build_limited(const struct boot_info *info, unsigned int physical_bits,
+                                   uint32_t limit, struct memmap_scratch *scratch,
+                                   struct memmap *out);
+
+/* Does [range) lie wholly in RAM (over touching entries too)? An empty range does. */
+bool memmap_is_ram(const struct memmap *map, struct prange range);
+
+/* Does any byte of [range) lie in RAM? */
+bool memmap_touches_ram(const struct memmap *map, struct prange range);
+
+/* How many bytes of RAM there are. */
+uint64_t memmap_ram_bytes(const struct memmap *map);
+
+/* "ram", "reserved", "acpi-reclaim", "acpi-nvs", "unusable", "disabled", "persistent". */
+const char *memory_type_name(enum memory_type type);
+
+#endif

@@ -1,0 +1,10 @@
+/* Faults raised on purpose, so that their reports can be seen: the command line's `debug=`. */
+#ifndef START_DEBUG_H
+#define START_DEBUG_H
+
+#include "options.h"
+
+/* Returns only when no fault is wanted. */
+void debug_fault_raise(const struct options *options);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * The words of the log that start-up prints. Each line's form is a contract: docs/log.md.
+ */
+#ifndef START_REPORT_H
+#define START_REPORT_H
+
+#include "boot_info.h"
+#include "bzimage.h"
+#include "caps.h"
+#include "compiler.h"
+#include "memmap.h"
+#include "options.h"
+#include "placement.h"
+#include "status.h"
+
+enum image_mover {
+    MOVED_BY_NONE,
+    MOVED_BY_LOADER,
+    MOVED_BY_SELF,
+};
+
+void report_banner(void);
+void report_options(const struct options *options);
+void report_boot(const struct boot_info *info, paddr_t base, enum image_mover mover);
+void report_memory(const struct boot_info *info, const struct memmap *map);
+void report_modules(const struct boot_info *info);
+void report_cpu(const struct cpu_caps *caps);
+void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place);
+void report_time(uint64_t entry_tsc, uint64_t start_tsc, uint64_t handoff_tsc);
+
+/* Unless the status is STATUS_OK, print what went wrong and what to do about it, then stop the
+ * machine. */
+void require(struct status status);
+/* The same for what has no status. */
+NORETURN void fatal(const char *what, const char *remedy);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * The stages of start-up that boot/start.c calls one after the other.
+ */
+#ifndef START_START_H
+#define START_START_H
+
+#include "boot_info.h"
+#include "bzimage.h"
+#include "compiler.h"
+#include "memmap.h"
+#include "native.h"
+#include "options.h"
+#include "placement.h"
+
+/*
+ * The C entry, on the boot stack with own GDT, TSS and IDT, bss cleared and the low 4 GiB
+ * identity-mapped.
+ *
+ * @regs  what head.S gathered
+ */
+NORETURN void __start_xen(const struct entry_regs *regs);
+
+/* What is about to be started: everything decided, nothing moved. */
+struct native_guest {
+    const struct bzimage *kernel;
+    struct prange kernel_payload; /* where the protected-mode part is now */
+    struct prange initrd;         /* where it is now; empty: none */
+    struct guest_placement place;
+    struct native_entry entry;
+};
+
+/* Stop with an error when the wanted mode is not in this build. */
+void guest_choose(enum dom0_mode mode);
+
+/*
+ * Read the kernel (module 0) and the initrd (module 1), place them, and write the zero page where
+ * it will stay. Stops with an error when that cannot be done.
+ *
+ * @image  where Berth is, not to be overwritten
+ */
+struct native_guest guest_prepare(const struct boot_info *info, const struct memmap *map,
+                                  struct prange image);
+
+/* Move kernel and initrd to their places. The loader's copies may be overwritten. */
+void guest_put_in_place(const struct native_guest *guest);
+
+#endif

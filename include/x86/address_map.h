@@ -1,0 +1,27 @@
+/*
+ * The virtual address map, shared by C, assembly and the linker script. Constants only.
+ *
+ *   0xffff800000000000  slot 256: machine-to-physical table, readable by PV guests (reserved)
+ *   0xffff82d040000000  __XEN_VIRT_START: the image, linked at +2 MiB
+ *   0xffff830000000000  direct map of physical memory
+ *
+ * Slots 256 to 271 belong to the hypervisor, every other slot to a guest.
+ */
+#ifndef X86_ADDRESS_MAP_H
+#define X86_ADDRESS_MAP_H
+
+#include "x86/const.h"
+
+#define XEN_VIRT_START   UC(0xffff82d040000000)
+#define DIRECT_MAP_START UC(0xffff830000000000)
+
+/* The image's own slot: one 2 MiB page, at the same offset virtually and (by suggestion)
+ * physically. */
+#define IMAGE_SLOT_BYTES UC(0x200000)
+#define IMAGE_LINK_PA    UC(0x200000)
+#define IMAGE_LINK_VA    (XEN_VIRT_START + IMAGE_LINK_PA)
+
+/* The boot page tables identity-map this much physical memory from 0. */
+#define IDENTITY_MAP_BYTES UC(0x100000000)
+
+#endif

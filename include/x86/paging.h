@@ -1,0 +1,41 @@
+/*
+ * Four-level paging: entry flags and geometry. Constants only.
+ * Source: Intel SDM volume 3A, section 4.5 (4-level paging), table 4-15 and following.
+ */
+#ifndef X86_PAGING_H
+#define X86_PAGING_H
+
+#include "x86/const.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_BYTES UC(0x1000)
+
+#define PTE_PRESENT  UC(0x001)
+#define PTE_WRITE    UC(0x002)
+#define PTE_USER     UC(0x004)
+#define PTE_ACCESSED UC(0x020)
+#define PTE_DIRTY    UC(0x040)
+#define PTE_LARGE    UC(0x080) /* PS: the entry maps a 2 MiB or 1 GiB page */
+#define PTE_GLOBAL   UC(0x100)
+
+/* A pointer to a lower table, and a writable and executable leaf, as the boot tables use them. */
+#define PTE_TABLE (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED)
+#define PTE_RWX   (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY)
+
+#define PT_ENTRIES 512
+#define PTE_BYTES  8
+
+#define L1_SHIFT 12
+#define L2_SHIFT 21
+#define L3_SHIFT 30
+#define L4_SHIFT 39
+
+#define L2_PAGE_BYTES UC(0x200000)
+#define L3_PAGE_BYTES UC(0x40000000)
+
+#define L1_SLOT(va) (((va) >> L1_SHIFT) & 511)
+#define L2_SLOT(va) (((va) >> L2_SHIFT) & 511)
+#define L3_SLOT(va) (((va) >> L3_SHIFT) & 511)
+#define L4_SLOT(va) (((va) >> L4_SHIFT) & 511)
+
+#endif

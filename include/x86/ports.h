@@ -1,0 +1,59 @@
+/*
+ * Legacy I/O ports and the registers behind them. Constants only.
+ * Source: 16550 data sheet (PC16550D, section 8); IBM VGA, graphics controller, miscellaneous
+ * register; 8042.
+ */
+#ifndef X86_PORTS_H
+#define X86_PORTS_H
+
+#define COM1_PORT 0x3f8
+
+/* 16550 register offsets, and the bits used here */
+#define UART_DATA          0
+#define UART_DIVISOR_LOW   0 /* with the divisor latch open */
+#define UART_INTERRUPTS    1
+#define UART_DIVISOR_HIGH  1 /* with the divisor latch open */
+#define UART_FIFO          2
+#define UART_LINE_CONTROL  3
+#define UART_MODEM_CONTROL 4
+#define UART_LINE_STATUS   5
+#define UART_SCRATCH       7
+#define UART_8N1           0x03
+#define UART_LATCH_OPEN    0x80
+#define UART_FIFO_ON       0x07 /* enabled, both directions cleared */
+#define UART_DTR_RTS       0x03
+#define UART_CAN_SEND      0x20 /* transmit holding register empty */
+#define UART_ABSENT        0xff /* what an empty bus reads as */
+#define UART_BAUD_BASE     115200
+
+/*
+ * How often the line status is read before a device is given up. At 115200 baud a character takes
+ * 87 us, a read of the port about 1 us on an ISA bus; at 300 baud 33 ms.
+ */
+#define UART_WAIT_READS 0x10000
+
+/* VGA graphics controller: index 6 tells whether text is displayed at 0xb8000. */
+#define VGA_GRAPHICS_INDEX 0x3ce
+#define VGA_GRAPHICS_DATA  0x3cf
+#define VGA_MISCELLANEOUS  6
+#define VGA_MISC_MASK      0x0d /* memory map select and graphics mode */
+#define VGA_MISC_TEXT_B8   0x0c /* 32 KiB at 0xb8000, text */
+#define VGA_TEXT_PA        0xb8000
+#define VGA_TEXT_COLUMNS   80
+#define VGA_TEXT_ROWS      25
+#define VGA_CRTC_INDEX     0x3d4
+#define VGA_CRTC_DATA      0x3d5
+#define VGA_CURSOR_HIGH    0x0e
+#define VGA_CURSOR_LOW     0x0f
+#define VGA_ERROR_STYLE    0x4f /* white on red */
+#define VGA_NORMAL_STYLE   0x07
+
+/* The BIOS data area: segment of the EBDA, and 16 bytes for any program (IBM PC AT technical
+ * reference, section 5). */
+#define BDA_EBDA_SEGMENT      0x40e
+#define BDA_APPLICATION_WORDS 0x4f0
+
+#define KEYBOARD_COMMAND 0x64
+#define KEYBOARD_RESET   0xfe
+
+#endif

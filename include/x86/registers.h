@@ -1,0 +1,37 @@
+/*
+ * Control registers, flags, MSRs and CPUID bits that the boot path touches. Constants only.
+ * Source: Intel SDM volume 3A, section 2.5 (control registers) and volume 4 (MSRs);
+ *         AMD APM volume 3, appendix E (CPUID).
+ */
+#ifndef X86_REGISTERS_H
+#define X86_REGISTERS_H
+
+#include "x86/const.h"
+
+#define EFLAGS_MBS UC(0x2) /* bit 1 always reads as one */
+#define EFLAGS_IF  UC(0x200)
+#define EFLAGS_DF  UC(0x400)
+#define EFLAGS_ID  UC(0x200000)
+
+#define CR0_PE UC(0x00000001)
+#define CR0_ET UC(0x00000010)
+#define CR0_NE UC(0x00000020)
+#define CR0_WP UC(0x00010000)
+#define CR0_PG UC(0x80000000)
+
+#define CR4_PAE UC(0x00000020)
+#define CR4_MCE UC(0x00000040)
+
+#define MSR_EFER UC(0xc0000080)
+#define EFER_LME UC(0x100)
+#define EFER_NXE UC(0x800)
+
+#define MSR_FS_BASE UC(0xc0000100)
+
+#define CPUID_EXT_MAX     UC(0x80000000)
+#define CPUID_EXT_FEATURE UC(0x80000001)
+#define CPUID_EXT_ADDRESS UC(0x80000008)
+#define CPUID_EXT_NX_BIT  20 /* 0x80000001, edx */
+#define CPUID_EXT_LM_BIT  29 /* 0x80000001, edx */
+
+#endif

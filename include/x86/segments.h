@@ -1,0 +1,36 @@
+/*
+ * Selectors of Berth's own descriptor table and descriptor bits. Constants only.
+ * Source: Intel SDM volume 3A, sections 3.4.5 (segment descriptors) and 7.2 (task state).
+ */
+#ifndef X86_SEGMENTS_H
+#define X86_SEGMENTS_H
+
+#include "x86/const.h"
+
+#define SEL_CODE32  0x08
+#define SEL_CODE64  0x10
+#define SEL_DATA    0x18
+#define SEL_BOOT_FS 0x20 /* 32-bit only: base = load base, limit = the image's slot */
+#define SEL_TSS     0x28 /* 16 bytes */
+
+/* Descriptor attributes: access byte in bits 8-15, flags in bits 20-23 of the second doubleword. */
+#define DESC_CODE32                                                                                \
+    UC(0x00cf9b00) /* present, code, readable, accessed, 32-bit, 4 KiB granularity */
+#define DESC_CODE64                                                                                \
+    UC(0x00af9b00) /* present, code, readable, accessed, long, 4 KiB granularity   \
+                                    */
+#define DESC_DATA                                                                                  \
+    UC(0x00cf9300) /* present, data, writable, accessed, 32-bit, 4 KiB granularity \
+                                    */
+#define DESC_IMAGE      UC(0x00c09300) /* as DESC_DATA, with a limit below 64 Ki pages */
+#define DESC_TSS64      UC(0x00008900) /* present, available 64-bit TSS, byte granularity */
+#define DESC_LIMIT_4GIB UC(0x0000ffff)
+
+/* Where a descriptor keeps its base. */
+#define DESC_BASE_0_15  2
+#define DESC_BASE_16_23 4
+#define DESC_BASE_24_31 7
+
+#define GATE_INTERRUPT UC(0x8e) /* present, ring 0, 64-bit interrupt gate */
+
+#endif

@@ -1,0 +1,58 @@
+# Checks of the tree and of the linked image, and the targets that put all tests together.
+
+.PHONY: headers deps elf style format check-format tidy check-static check-clang check check-all hooks commands
+
+ALL_C := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+
+## headers            each header compiles alone
+headers: $(GENERATED)
+	$(Q)$(PYTHON) tests/check/headers.py $(CC)
+## deps               includes keep to the ranks
+deps:
+	$(Q)$(PYTHON) tests/check/deps.py
+## elf                segments, header offsets, relocations, privileged instructions in PURE objects
+elf: $(BUILD)/berth
+	$(Q)$(PYTHON) tests/check/elf.py $(BUILD) --pure $(patsubst %,$(BUILD)/%.o,$(PURE_SOURCES))
+## style              file lengths, folder READMEs, words that do not belong here
+style:
+	$(Q)$(PYTHON) tests/check/style.py
+## format             format all C files
+format:
+	$(Q)clang-format -i $(ALL_C)
+check-format:
+	$(Q)clang-format --dry-run -Werror $(ALL_C)
+
+TIDY_FILES := $(addprefix tidy-,$(PURE_SOURCES) $(PRIV_SOURCES))
+.PHONY: $(TIDY_FILES)
+$(TIDY_FILES): tidy-%: % $(GENERATED) $(BUILD)/include/version.h
+	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-tree-loop-distribute-patterns -fno-shrink-wrap,$(TARGET_CFLAGS)) \
+	  $(call core_includes,$(SEES_$(call folder,$<))) 2> $(BUILD)/tidy.err || { cat $(BUILD)/tidy.err; exit 1; }
+## tidy               clang-tidy over the product's sources
+tidy: $(TIDY_FILES)
+
+## check-clang        build with clang, and check the result
+check-clang:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf
+## check-static       all that runs nothing
+check-static: headers deps elf style check-format tidy check-clang
+
+## commands           for clangd
+commands: compile_commands.json
+compile_commands.json:
+	bear -- $(MAKE) BUILD=$(BUILD)/bear all
+
+## hooks              install a pre-commit hook that runs the quick checks
+hooks:
+	printf '#!/bin/sh\nexec make DEPS=skip check-format style deps headers check-unit\n' > .git/hooks/pre-commit
+	chmod +x .git/hooks/pre-commit
+
+# Packages first, by themselves: nothing else can be built before they are there.
+## check              the whole test-suite, as CI runs it
+check: packages
+	$(Q)$(MAKE) --no-print-directory DEPS=skip check-all
+check-all:
+	$(Q)$(MAKE) --no-print-directory check-static
+	$(Q)$(MAKE) --no-print-directory check-unit
+	$(Q)$(MAKE) --no-print-directory coverage
+	$(Q)$(MAKE) --no-print-directory fuzz-smoke
+	$(Q)$(MAKE) --no-print-directory check-qemu
