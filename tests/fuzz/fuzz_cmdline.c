@@ -1,0 +1,47 @@
+/*
+ * The input, with a NUL behind it, is Berth's command line.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "sound.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static struct options options;
+static struct options again;
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    char *cmdline = malloc(2 * size + 2);
+    size_t length;
+
+    memcpy(cmdline, bytes, size);
+    cmdline[size] = '\0';
+    memset(&options, 0xa5, sizeof(options));
+    options_parse(cmdline, &options);
+    require(options.com1_baud != 0 && OPTION_BAUD_DEFAULT % options.com1_baud == 0);
+    require(options.log_level <= LOG_DEBUG);
+    require(options.dom0 <= DOM0_PV);
+    require(options.debug_fault <= DEBUG_PF && options.debug_vector <= 31);
+    for (uint32_t i = 0; i < options.warning_count && i < OPTION_WARNINGS_MAX; i++) {
+        require(options.warnings[i].defect <= OPTION_TOO_LONG);
+        require(memchr(options.warnings[i].word, '\0', OPTION_WORD_BYTES));
+    }
+
+    /* The same line twice says the same, unless a quote is left open between the two. */
+    length = strlen(cmdline);
+    memcpy(cmdline + length + 1, cmdline, length + 1);
+    cmdline[length] = ' ';
+    options_parse(cmdline, &again);
+    if (options.warning_count == 0) {
+        require(again.warning_count == 0);
+        require(again.com1 == options.com1 && again.com1_baud == options.com1_baud);
+        require(again.vga == options.vga && again.log_level == options.log_level);
+        require(again.dom0 == options.dom0 && again.reboot == options.reboot);
+        require(again.debug_fault == options.debug_fault);
+    }
+    free(cmdline);
+    return 0;
+}

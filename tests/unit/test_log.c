@@ -1,0 +1,120 @@
+/*
+ * The log: prefix, line end, levels, and lines without a longest length.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "block.h"
+#include "log.h"
+
+static struct block heard;
+static size_t largest_part;
+
+static void listen(const char *text, size_t bytes)
+{
+    put_bytes(&heard, text, bytes);
+    largest_part = bytes > largest_part ? bytes : largest_part;
+}
+
+static int start_listening(void **state)
+{
+    (void)state;
+    heard.size = 0;
+    largest_part = 0;
+    log_set_sink(listen);
+    log_set_level(LOG_INFO);
+    return 0;
+}
+
+static void assert_heard(const char *expected)
+{
+    assert_int_equal(heard.size, strlen(expected));
+    assert_memory_equal(heard.bytes, expected, heard.size);
+}
+
+static void test_line_has_prefix_and_end(void **state)
+{
+    (void)state;
+    log_info("base=0x%x", 0x200000);
+    assert_heard("(BERTH) base=0x200000\n");
+}
+
+static void test_empty_line_is_prefix_and_end(void **state)
+{
+    static const char nothing[] = "";
+
+    (void)state;
+    log_line(LOG_INFO, "%s", nothing);
+    assert_heard("(BERTH) \n");
+}
+
+static void test_levels_name_themselves(void **state)
+{
+    (void)state;
+    log_set_level(LOG_DEBUG);
+    log_error("e");
+    log_warning("w");
+    log_info("i");
+    log_debug("d");
+    assert_heard("(BERTH) error: e\n(BERTH) warning: w\n(BERTH) i\n(BERTH) debug: d\n");
+}
+
+static void test_lines_above_the_level_are_dropped(void **state)
+{
+    (void)state;
+    log_debug("hidden by default");
+    log_set_level(LOG_ERROR);
+    log_warning("hidden");
+    log_info("hidden");
+    log_error("seen");
+    assert_heard("(BERTH) error: seen\n");
+}
+
+static void test_nothing_happens_without_a_sink(void **state)
+{
+    (void)state;
+    log_set_sink(NULL);
+    log_error("nobody listens %s", "here");
+    assert_heard("");
+}
+
+/* Around the buffer's length, and many times as long. */
+static void test_long_lines_come_in_parts_and_are_never_cut(void **state)
+{
+    static const size_t lengths[] = {1014, 1015, 1016, 1017, 1018, 2040, 2041, 5000, 100000};
+
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        char *text = malloc(lengths[i] + 1);
+
+        start_listening(state);
+        for (size_t at = 0; at < lengths[i]; at++) {
+            text[at] = (char)('a' + at % 26);
+        }
+        text[lengths[i]] = '\0';
+        log_info("%s", text);
+        assert_int_equal(heard.size, lengths[i] + 9);
+        assert_memory_equal(heard.bytes, "(BERTH) ", 8);
+        assert_memory_equal(heard.bytes + 8, text, lengths[i]);
+        assert_int_equal(heard.bytes[heard.size - 1], '\n');
+        assert_true(largest_part <= 1025);
+        free(text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_line_has_prefix_and_end, start_listening),
+        cmocka_unit_test_setup(test_empty_line_is_prefix_and_end, start_listening),
+        cmocka_unit_test_setup(test_levels_name_themselves, start_listening),
+        cmocka_unit_test_setup(test_lines_above_the_level_are_dropped, start_listening),
+        cmocka_unit_test_setup(test_nothing_happens_without_a_sink, start_listening),
+        cmocka_unit_test_setup(test_long_lines_come_in_parts_and_are_never_cut, start_listening),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,394 @@
+/*
+ * The command line: what each option does, and that what is wrong changes nothing but is told.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "block.h"
+#include "options.h"
+
+static struct options options;
+
+/* Parses out of an allocation that ends with the NUL, into memory full of rubbish. */
+static void parse(const char *cmdline)
+{
+    struct physical_view memory = memory_with(0, cmdline, strlen(cmdline) + 1);
+
+    memset(&options, 0xa5, sizeof(options));
+    options_parse((const char *)memory.bytes, &options);
+    memory_free(memory);
+}
+
+static void assert_defaults(void)
+{
+    assert_true(options.com1);
+    assert_int_equal(options.com1_baud, 115200);
+    assert_true(options.vga);
+    assert_int_equal(options.log_level, LOG_INFO);
+    assert_int_equal(options.dom0, DOM0_AUTO);
+    assert_false(options.reboot);
+    assert_int_equal(options.debug_fault, DEBUG_NONE);
+}
+
+static void parse_cleanly(const char *cmdline)
+{
+    parse(cmdline);
+    assert_int_equal(options.warning_count, 0);
+}
+
+static void assert_one_warning(const char *cmdline, enum option_defect defect, const char *word)
+{
+    parse(cmdline);
+    assert_int_equal(options.warning_count, 1);
+    assert_int_equal(options.warnings[0].defect, defect);
+    assert_string_equal(options.warnings[0].word, word);
+}
+
+/* The command line is a single word, which is refused. */
+static void assert_refused(const char *word, enum option_defect defect)
+{
+    assert_one_warning(word, defect, word);
+    assert_defaults();
+}
+
+static void test_empty_and_blank_lines_give_the_defaults(void **state)
+{
+    static const char *const lines[] = {"", " ", "   \t ", "\n", "\r\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        parse_cleanly(lines[i]);
+        assert_defaults();
+    }
+}
+
+static void test_com1_takes_every_divisor_of_115200_that_fits_the_latch(void **state)
+{
+    char line[32];
+
+    (void)state;
+    for (uint32_t baud = 0; baud <= 115201; baud++) {
+        bool good = baud >= 2 && 115200 % baud == 0;
+
+        snprintf(line, sizeof(line), "com1=%u", baud);
+        parse(line);
+        assert_int_equal(options.warning_count, good ? 0 : 1);
+        assert_int_equal(options.com1_baud, good ? baud : 115200);
+        assert_true(options.com1);
+    }
+}
+
+static void test_com1_line_format(void **state)
+{
+    (void)state;
+    parse_cleanly("com1=9600,8n1");
+    assert_int_equal(options.com1_baud, 9600);
+    assert_refused("com1=9600,", OPTION_MALFORMED);
+    assert_refused("com1=9600,7e1", OPTION_MALFORMED);
+    assert_refused("com1=9600,8n1,", OPTION_MALFORMED);
+    assert_refused("com1=115200,8n1,,", OPTION_MALFORMED);
+    assert_refused("com1=9600x", OPTION_MALFORMED);
+}
+
+static void test_com1_numbers_that_are_none(void **state)
+{
+    (void)state;
+    assert_refused("com1", OPTION_MALFORMED);
+    assert_refused("com1=", OPTION_MALFORMED);
+    assert_refused("com1=auto", OPTION_MALFORMED);
+    assert_refused("com1=-9600", OPTION_MALFORMED);
+    assert_refused("com1=+9600", OPTION_MALFORMED);
+    assert_refused("com1=0x2580", OPTION_MALFORMED);
+    assert_refused("com1=4294976896", OPTION_MALFORMED); /* 9600 + 2^32 */
+    assert_refused("com1=99999999999999999999999999", OPTION_MALFORMED);
+}
+
+static void test_com1_off_is_no_console_whatever_the_order(void **state)
+{
+    (void)state;
+    parse_cleanly("com1=off");
+    assert_false(options.com1);
+    assert_true(options.vga);
+    parse_cleanly("com1=off console=com1");
+    assert_false(options.com1);
+    parse_cleanly("console=com1 com1=off");
+    assert_false(options.com1);
+    parse_cleanly("com1=off com1=38400");
+    assert_true(options.com1);
+    parse_cleanly("com1=115200 console=vga");
+    assert_false(options.com1);
+    parse_cleanly("console=vga com1=115200");
+    assert_false(options.com1);
+}
+
+static void test_console_lists(void **state)
+{
+    static const struct {
+        const char *line;
+        bool com1;
+        bool vga;
+    } cases[] = {
+        {"console=com1", true, false},
+        {"console=vga", false, true},
+        {"console=com1,vga", true, true},
+        {"console=vga,com1", true, true},
+        {"console=none", false, false},
+        {"console=com1,com1", true, false},
+        {"console=none console=vga", false, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        parse_cleanly(cases[i].line);
+        assert_int_equal(options.com1, cases[i].com1);
+        assert_int_equal(options.vga, cases[i].vga);
+    }
+}
+
+static void test_console_lists_that_are_none(void **state)
+{
+    static const char *const lines[] = {
+        "console",          "console=",          "console=com2",      "console=com1,",
+        "console=,vga",     "console=vgax",      "console=com1,none", "console=none,vga",
+        "console=com1;vga", "console=com1,,vga",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_refused(lines[i], OPTION_MALFORMED);
+    }
+}
+
+static void test_every_log_level(void **state)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    char line[32];
+
+    (void)state;
+    for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        snprintf(line, sizeof(line), "loglevel=%s", names[level]);
+        parse_cleanly(line);
+        assert_int_equal(options.log_level, level);
+    }
+    assert_refused("loglevel=all", OPTION_MALFORMED);
+    assert_refused("loglevel=", OPTION_MALFORMED);
+    assert_refused("loglevel=Info", OPTION_MALFORMED);
+    assert_refused("loglevel", OPTION_MALFORMED);
+}
+
+static void test_every_dom0_mode(void **state)
+{
+    static const char *const names[] = {"auto", "native", "hvm", "pvh", "pv"};
+    char line[32];
+
+    (void)state;
+    for (int mode = DOM0_AUTO; mode <= DOM0_PV; mode++) {
+        snprintf(line, sizeof(line), "dom0=%s", names[mode]);
+        parse_cleanly(line);
+        assert_int_equal(options.dom0, mode);
+    }
+    assert_refused("dom0=p", OPTION_MALFORMED);
+    assert_refused("dom0=pvhx", OPTION_MALFORMED);
+    assert_refused("dom0=native,pv", OPTION_MALFORMED);
+}
+
+static void test_every_debug_fault(void **state)
+{
+    char line[32];
+
+    (void)state;
+    for (unsigned int vector = 0; vector <= 31; vector++) {
+        snprintf(line, sizeof(line), "debug=int-%u", vector);
+        parse_cleanly(line);
+        assert_int_equal(options.debug_fault, DEBUG_VECTOR);
+        assert_int_equal(options.debug_vector, vector);
+    }
+    parse_cleanly("debug=ud");
+    assert_int_equal(options.debug_fault, DEBUG_UD);
+    parse_cleanly("debug=df");
+    assert_int_equal(options.debug_fault, DEBUG_DF);
+    parse_cleanly("debug=gp");
+    assert_int_equal(options.debug_fault, DEBUG_GP);
+    parse_cleanly("debug=pf");
+    assert_int_equal(options.debug_fault, DEBUG_PF);
+    assert_refused("debug=int-32", OPTION_MALFORMED);
+    assert_refused("debug=int-", OPTION_MALFORMED);
+    assert_refused("debug=int-3x", OPTION_MALFORMED);
+    assert_refused("debug=int3", OPTION_MALFORMED);
+    assert_refused("debug=", OPTION_MALFORMED);
+    assert_refused("debug=in", OPTION_MALFORMED);
+}
+
+static void test_reboot_takes_no_value(void **state)
+{
+    (void)state;
+    parse_cleanly("reboot");
+    assert_true(options.reboot);
+    assert_refused("reboot=", OPTION_MALFORMED);
+    assert_refused("reboot=no", OPTION_MALFORMED);
+    parse("reboot reboot=no");
+    assert_true(options.reboot);
+}
+
+static void test_last_one_counts(void **state)
+{
+    (void)state;
+    parse_cleanly("com1=9600 dom0=pv loglevel=debug com1=57600 dom0=native loglevel=error");
+    assert_int_equal(options.com1_baud, 57600);
+    assert_int_equal(options.dom0, DOM0_NATIVE);
+    assert_int_equal(options.log_level, LOG_ERROR);
+}
+
+static void test_malformed_repetition_does_not_undo_a_good_one(void **state)
+{
+    (void)state;
+    assert_one_warning("com1=9600 com1=17", OPTION_MALFORMED, "com1=17");
+    assert_int_equal(options.com1_baud, 9600);
+    assert_one_warning("console=none console=com1,lpt", OPTION_MALFORMED, "console=com1,lpt");
+    assert_false(options.com1);
+    assert_false(options.vga);
+}
+
+static void test_blanks_around_and_at_the_end(void **state)
+{
+    (void)state;
+    parse_cleanly("  \t com1=9600 \t  dom0=pv   ");
+    assert_int_equal(options.com1_baud, 9600);
+    assert_int_equal(options.dom0, DOM0_PV);
+    parse_cleanly("reboot\n");
+    assert_true(options.reboot);
+}
+
+static void test_unknown_words(void **state)
+{
+    static const char *const words[] = {
+        "quiet", "com2=115200", "com", "com11=9600",  "=",
+        "=off",  "COM1=off",    "--",  "/boot/berth", "vga=ask",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        assert_refused(words[i], OPTION_UNKNOWN);
+    }
+}
+
+static void test_quotes_are_removed_wherever_they_stand(void **state)
+{
+    (void)state;
+    parse_cleanly("\"com1=9600\" dom0=\"pv\" lo\"glev\"el=\"\"debug re\"\"boot");
+    assert_int_equal(options.com1_baud, 9600);
+    assert_int_equal(options.dom0, DOM0_PV);
+    assert_int_equal(options.log_level, LOG_DEBUG);
+    assert_true(options.reboot);
+}
+
+static void test_quotes_keep_blanks_together(void **state)
+{
+    (void)state;
+    assert_one_warning("x=\"com1=off dom0=pv\"", OPTION_UNKNOWN, "x=com1=off dom0=pv");
+    assert_defaults();
+    assert_one_warning("\"com1 console\"", OPTION_UNKNOWN, "com1 console");
+    assert_one_warning("\"\"", OPTION_UNKNOWN, "");
+    assert_one_warning("dom0=\"auto native\"", OPTION_MALFORMED, "dom0=auto native");
+}
+
+static void test_backslash_quotes_inside_quotes_only(void **state)
+{
+    (void)state;
+    assert_one_warning("\"a\\\"b\\\\c\\d\"", OPTION_UNKNOWN, "a\"b\\cd");
+    assert_one_warning("a\\ ", OPTION_UNKNOWN, "a\\");
+    assert_one_warning("a\\b", OPTION_UNKNOWN, "a\\b");
+}
+
+static void test_unterminated_quote_ends_at_the_end_and_is_told(void **state)
+{
+    (void)state;
+    assert_one_warning("dom0=\"pv", OPTION_UNTERMINATED, "dom0=pv");
+    assert_int_equal(options.dom0, DOM0_PV);
+    assert_one_warning("dom0=pv\"", OPTION_UNTERMINATED, "dom0=pv");
+    assert_int_equal(options.dom0, DOM0_PV);
+    assert_one_warning("dom0=\"pv com1=off", OPTION_UNTERMINATED, "dom0=pv com1=off");
+    assert_defaults();
+    assert_one_warning("\"", OPTION_UNTERMINATED, "");
+    assert_one_warning("\"a\\\"", OPTION_UNTERMINATED, "a\"");
+    assert_one_warning("\"a\\", OPTION_UNTERMINATED, "a\\");
+}
+
+static void test_words_of_128_bytes_are_ignored(void **state)
+{
+    char line[256];
+
+    (void)state;
+    for (int bytes = 126; bytes <= 130; bytes++) {
+        snprintf(line, sizeof(line), "com1=%0*d", bytes - 5, 9600);
+        parse(line);
+        if (bytes < 128) {
+            assert_int_equal(options.warning_count, 0);
+            assert_int_equal(options.com1_baud, 9600);
+        } else {
+            assert_int_equal(options.warnings[0].defect, OPTION_TOO_LONG);
+            assert_int_equal(strlen(options.warnings[0].word), 127);
+            assert_memory_equal(options.warnings[0].word, line, 127);
+            assert_defaults();
+        }
+    }
+}
+
+static void test_very_long_line_is_read_to_its_end(void **state)
+{
+    char *line = malloc(65536 + 16);
+
+    (void)state;
+    memset(line, 'x', 65536);
+    memcpy(line + 65536, " dom0=pv", 9);
+    parse(line);
+    assert_int_equal(options.warning_count, 1);
+    assert_int_equal(options.warnings[0].defect, OPTION_TOO_LONG);
+    assert_int_equal(options.dom0, DOM0_PV);
+    free(line);
+}
+
+static void test_warnings_beyond_the_limit_are_counted(void **state)
+{
+    (void)state;
+    parse("a b c d e f g h i j k l m n o p q r dom0=pv");
+    assert_int_equal(options.warning_count, 18);
+    assert_string_equal(options.warnings[0].word, "a");
+    assert_string_equal(options.warnings[15].word, "p");
+    assert_int_equal(options.dom0, DOM0_PV);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_and_blank_lines_give_the_defaults),
+        cmocka_unit_test(test_com1_takes_every_divisor_of_115200_that_fits_the_latch),
+        cmocka_unit_test(test_com1_line_format),
+        cmocka_unit_test(test_com1_numbers_that_are_none),
+        cmocka_unit_test(test_com1_off_is_no_console_whatever_the_order),
+        cmocka_unit_test(test_console_lists),
+        cmocka_unit_test(test_console_lists_that_are_none),
+        cmocka_unit_test(test_every_log_level),
+        cmocka_unit_test(test_every_dom0_mode),
+        cmocka_unit_test(test_every_debug_fault),
+        cmocka_unit_test(test_reboot_takes_no_value),
+        cmocka_unit_test(test_last_one_counts),
+        cmocka_unit_test(test_malformed_repetition_does_not_undo_a_good_one),
+        cmocka_unit_test(test_blanks_around_and_at_the_end),
+        cmocka_unit_test(test_unknown_words),
+        cmocka_unit_test(test_quotes_are_removed_wherever_they_stand),
+        cmocka_unit_test(test_quotes_keep_blanks_together),
+        cmocka_unit_test(test_backslash_quotes_inside_quotes_only),
+        cmocka_unit_test(test_unterminated_quote_ends_at_the_end_and_is_told),
+        cmocka_unit_test(test_words_of_128_bytes_are_ignored),
+        cmocka_unit_test(test_very_long_line_is_read_to_its_end),
+        cmocka_unit_test(test_warnings_beyond_the_limit_are_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,246 @@
+/*
+ * Places for one thing, and for the image, against exhaustive search over a small memory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cell_row.h"
+#include "placement.h"
+#include "random.h"
+#include "x86/address_map.h"
+#include "x86/paging.h"
+
+#define FIND_RUNS  60000
+#define IMAGE_RUNS 20000
+
+static struct memmap map;
+
+/* --- one thing ------------------------------------------------------------------------------ */
+
+static const struct row small_row = {.unit = 512, .cells = 64, .split = 64};
+
+/* Every aligned place, by trying all of them. */
+static bool exhaustive_find(uint64_t allowed, const struct placement_request *request,
+                            uint64_t *place)
+{
+    uint32_t cells = (uint32_t)(request->bytes / small_row.unit);
+    bool found = false;
+
+    for (uint32_t i = 0; i + cells <= small_row.cells; i++) {
+        uint64_t start = cell_start(&small_row, i);
+        uint64_t mask = run_mask(i, cells);
+
+        if ((allowed & mask) == mask && start % request->alignment == 0 &&
+            start >= request->at_least && start + request->bytes <= request->below &&
+            !(found && request->preference == PLACE_LOWEST)) {
+            *place = start;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* The largest number of bytes for which there would be a place. */
+static uint64_t largest_fit(uint64_t allowed, struct placement_request request)
+{
+    uint64_t place;
+
+    for (request.bytes = small_row.cells * small_row.unit; request.bytes > 0;
+         request.bytes -= small_row.unit) {
+        if (exhaustive_find(allowed, &request, &place)) {
+            return request.bytes;
+        }
+    }
+    return 0;
+}
+
+static void test_random_finds_equal_exhaustive_search(void **state)
+{
+    struct random random = {0x5eed};
+    int found = 0;
+
+    (void)state;
+    for (int run = 0; run < FIND_RUNS; run++) {
+        struct prange ranges[BUSY_MAX];
+        struct busy_list busy = {ranges, 0};
+        uint64_t ram = random_map(&random, &small_row, &map);
+        uint64_t taken = random_busy(&random, &small_row, ranges, &busy.count);
+        uint64_t first_page = run_mask(0, PAGE_BYTES / (uint32_t)small_row.unit);
+        uint64_t allowed = ram & ~taken & ~first_page;
+        struct placement_request request = {
+            .bytes = small_row.unit * (1 + random_below(&random, 16)),
+            .alignment = 1ULL << random_below(&random, 14),
+            .at_least = small_row.unit * random_below(&random, 48),
+            .below = random_below(&random, 3) == 0 ? UINT64_MAX
+                                                   : small_row.unit * random_below(&random, 80),
+            .preference = random_below(&random, 2) ? PLACE_HIGHEST : PLACE_LOWEST,
+        };
+        uint64_t place = 0;
+        uint64_t missing = 0;
+        uint64_t expected = 0;
+        bool fits = exhaustive_find(allowed, &request, &expected);
+
+        assert_int_equal(placement_find(&map, busy, &request, &place, &missing), fits);
+        if (fits) {
+            assert_int_equal(place, expected);
+            found++;
+        } else {
+            assert_int_equal(missing, request.bytes - largest_fit(allowed, request));
+        }
+    }
+    assert_in_range(found, FIND_RUNS / 10, FIND_RUNS - FIND_RUNS / 10);
+}
+
+static void test_odd_sizes_hold_their_alignment_and_stay_in_free_ram(void **state)
+{
+    struct random random = {0xbeef};
+
+    (void)state;
+    for (int run = 0; run < FIND_RUNS; run++) {
+        struct prange ranges[BUSY_MAX];
+        struct busy_list busy = {ranges, 0};
+        uint64_t ram = random_map(&random, &small_row, &map);
+        uint64_t taken = random_busy(&random, &small_row, ranges, &busy.count);
+        struct placement_request request = {
+            .bytes = 1 + random_below(&random, 6000),
+            .alignment = 1ULL << random_below(&random, 13),
+            .at_least = random_below(&random, 20000),
+            .below = 12000 + random_below(&random, 30000),
+            .preference = random_below(&random, 2) ? PLACE_HIGHEST : PLACE_LOWEST,
+        };
+        uint64_t place;
+        uint64_t missing;
+
+        if (placement_find(&map, busy, &request, &place, &missing)) {
+            uint64_t cells = cells_of(&small_row, (struct prange){place, place + request.bytes});
+
+            assert_int_equal(cells & ~ram, 0);
+            assert_int_equal(cells & taken, 0);
+            assert_int_equal(place % request.alignment, 0);
+            assert_true(place >= request.at_least && place >= PAGE_BYTES);
+            assert_true(place + request.bytes <= request.below);
+        } else {
+            assert_in_range(missing, 1, request.bytes);
+        }
+    }
+}
+
+static void test_a_hole_at_the_top_of_the_address_space_does_not_wrap(void **state)
+{
+    struct busy_list nothing = {NULL, 0};
+    struct placement_request request = {
+        .bytes = 0x1000, .alignment = 0x200000, .below = UINT64_MAX, .preference = PLACE_LOWEST};
+    uint64_t place;
+    uint64_t missing;
+
+    (void)state;
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){{UINT64_MAX - 0x8000, UINT64_MAX}, MEMORY_RAM};
+    assert_false(placement_find(&map, nothing, &request, &place, &missing));
+    assert_int_equal(missing, 0x1000);
+}
+
+/* --- the image ------------------------------------------------------------------------------ */
+
+#define SLOT IMAGE_SLOT_BYTES
+
+static void test_the_image_stays_where_the_loader_moved_it(void **state)
+{
+    struct busy_list nothing = {NULL, 0};
+    uint64_t target;
+
+    (void)state;
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){{MIB(1), MIB(64)}, MEMORY_RAM};
+    assert_true(
+        is_ok(placement_image(&map, (struct prange){MIB(4), MIB(6)}, true, nothing, &target)));
+    assert_int_equal(target, MIB(4));
+    assert_true(
+        is_ok(placement_image(&map, (struct prange){MIB(4), MIB(6)}, false, nothing, &target)));
+    assert_int_equal(target, MIB(62));
+    assert_true(
+        is_ok(placement_image(&map, (struct prange){MIB(62), MIB(64)}, false, nothing, &target)));
+    assert_int_equal(target, MIB(62));
+}
+
+static void test_an_image_off_its_alignment_moves_even_downwards(void **state)
+{
+    struct prange image = {MIB(61), MIB(63)};
+    struct prange high = {MIB(4), MIB(61)};
+    struct busy_list busy = {&high, 1};
+    uint64_t target;
+
+    (void)state;
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){{MIB(1), MIB(64)}, MEMORY_RAM};
+    assert_true(is_ok(placement_image(&map, image, true, busy, &target)));
+    assert_int_equal(target, MIB(2));
+
+    map.ranges[0].bytes.start = MIB(3);
+    struct status status = placement_image(&map, image, true, busy, &target);
+
+    assert_int_equal(status.code, PLACEMENT_NO_ROOM_IMAGE);
+    assert_int_equal(status.offset, MIB(2)); /* the holes at 3 and at 63 MiB hold no aligned byte */
+}
+
+static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
+{
+    /* One MiB a cell, so that a slot is two of them. */
+    const struct row row = {.unit = MIB(1), .cells = 64, .split = 32, .high = GIB(4) - MIB(24)};
+    struct random random = {0x1111};
+    int moved = 0;
+
+    (void)state;
+    for (int run = 0; run < IMAGE_RUNS; run++) {
+        struct prange ranges[BUSY_MAX];
+        struct busy_list busy = {ranges, 0};
+        uint64_t ram = random_map(&random, &row, &map);
+        uint64_t taken = random_busy(&random, &row, ranges, &busy.count);
+        uint32_t at = random_below(&random, row.split - 2);
+        struct prange image = {cell_start(&row, at), cell_start(&row, at) + SLOT};
+        bool loader_moved = random_below(&random, 2);
+        bool aligned = image.start % SLOT == 0;
+        uint64_t allowed = ram & ~taken & ~run_mask(at, 2) & ~1ULL;
+        uint64_t best = 0;
+        uint64_t target = 0;
+
+        for (uint32_t i = 0; i + 1 < row.cells; i++) {
+            if (is_in_one_part(&row, i, 2) && cell_start(&row, i) % SLOT == 0 &&
+                (allowed >> i & 3) == 3 && cell_start(&row, i) + SLOT <= GIB(4)) {
+                best = cell_start(&row, i);
+            }
+        }
+        struct status status = placement_image(&map, image, loader_moved, busy, &target);
+
+        if (aligned && (loader_moved || best < image.start)) {
+            assert_true(is_ok(status));
+            assert_int_equal(target, image.start);
+        } else if (best == 0) {
+            assert_int_equal(status.code, PLACEMENT_NO_ROOM_IMAGE);
+            assert_in_range(status.offset, 1, SLOT);
+        } else {
+            assert_true(is_ok(status));
+            assert_int_equal(target, best);
+            moved++;
+        }
+    }
+    assert_true(moved > IMAGE_RUNS / 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_finds_equal_exhaustive_search),
+        cmocka_unit_test(test_odd_sizes_hold_their_alignment_and_stay_in_free_ram),
+        cmocka_unit_test(test_a_hole_at_the_top_of_the_address_space_does_not_wrap),
+        cmocka_unit_test(test_the_image_stays_where_the_loader_moved_it),
+        cmocka_unit_test(test_an_image_off_its_alignment_moves_even_downwards),
+        cmocka_unit_test(test_random_images_go_to_the_highest_free_slot_or_stay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
