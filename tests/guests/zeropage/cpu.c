@@ -1,0 +1,155 @@
+/*
+ * The CPU's state at the entry, and the guest's own exception handlers.
+ * Source: Linux Documentation/arch/x86/boot.rst, "32-bit Boot Protocol" and "64-bit Boot Protocol";
+ * Intel SDM volume 3A, sections 3.4.5 (descriptors), 6.11 and 6.14 (interrupt descriptor
+ * table), 2.5 (control registers).
+ */
+#include "guest.h"
+
+#define FLAG_IF  0x200
+#define FLAG_DF  0x400
+#define CR0_PE   0x00000001u
+#define CR0_NW   0x20000000u
+#define CR0_CD   0x40000000u
+#define CR0_PG   0x80000000u
+#define CR4_PAE  0x20u
+#define CR4_LA57 0x1000u
+
+#define MSR_EFER 0xc0000080u
+#define EFER_LME 0x100u
+#define EFER_LMA 0x400u
+
+/* The second doubleword of a descriptor, without base and limit bits. */
+#define DESC_ACCESSED  0x00000100u
+#define DESC_RW        0x00000200u /* readable code, writable data */
+#define DESC_EXPAND    0x00000400u /* conforming code, expand-down data */
+#define DESC_CODE      0x00000800u
+#define DESC_S         0x00001000u
+#define DESC_DPL       0x00006000u
+#define DESC_PRESENT   0x00008000u
+#define DESC_LONG      0x00200000u
+#define DESC_DEFAULT32 0x00400000u
+#define DESC_GRANULAR  0x00800000u
+#define DESC_FLAGS                                                                                 \
+    (DESC_RW | DESC_EXPAND | DESC_CODE | DESC_S | DESC_DPL | DESC_PRESENT | DESC_LONG |            \
+     DESC_DEFAULT32 | DESC_GRANULAR)
+
+static uint64_t read_msr(uint32_t msr)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+    return (uint64_t)high << 32 | low;
+}
+
+static uint64_t descriptor_base(uint64_t descriptor)
+{
+    return ((descriptor >> 16) & 0xffffff) | ((descriptor >> 32) & 0xff000000);
+}
+
+static uint64_t descriptor_limit(uint64_t descriptor)
+{
+    return (descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000);
+}
+
+static uint64_t descriptor(const struct range *gdt, unsigned int selector)
+{
+    if (gdt->start + selector + 8 > gdt->end) {
+        return 0;
+    }
+    return get_bytes((const uint8_t *)(uintptr_t)(gdt->start + selector), 8);
+}
+
+static void check_descriptors(const struct range *gdt)
+{
+    uint64_t code = descriptor(gdt, BOOT_CS);
+    uint64_t data = descriptor(gdt, BOOT_DS);
+    uint32_t code_flags = (uint32_t)(code >> 32) & DESC_FLAGS;
+    uint32_t data_flags = (uint32_t)(data >> 32) & DESC_FLAGS;
+
+    check(gdt->end - gdt->start >= BOOT_DS + 8, "gdt holds both descriptors", gdt->end - gdt->start,
+          BOOT_DS + 8);
+    check_equal("boot_cs is execute/read, flat mode and width", code_flags,
+                DESC_RW | DESC_CODE | DESC_S | DESC_PRESENT | DESC_GRANULAR |
+                    (IS_64BIT ? DESC_LONG : DESC_DEFAULT32));
+    check_equal("boot_cs base", descriptor_base(code), 0);
+    check_equal("boot_cs limit", descriptor_limit(code), 0xfffff);
+    /* What D/B says of a data segment counts for a 32-bit stack only. */
+    check_equal("boot_ds is read/write", data_flags & ~(IS_64BIT ? DESC_DEFAULT32 | DESC_LONG : 0),
+                DESC_RW | DESC_S | DESC_PRESENT | DESC_GRANULAR | (IS_64BIT ? 0 : DESC_DEFAULT32));
+    check_equal("boot_ds base", descriptor_base(data), 0);
+    check_equal("boot_ds limit", descriptor_limit(data), 0xfffff);
+}
+
+static void check_mode(const struct entry_state *entry)
+{
+    check_equal("interrupts are off", entry->flags & FLAG_IF, 0);
+    check_equal("direction flag is clear", entry->flags & FLAG_DF, 0);
+    check_equal("caches are on", entry->cr0 & (CR0_CD | CR0_NW), 0);
+    if (IS_64BIT) {
+        check_equal("paging is on", entry->cr0 & (CR0_PE | CR0_PG), CR0_PE | CR0_PG);
+        check_equal("four levels of paging", entry->cr4 & (CR4_PAE | CR4_LA57), CR4_PAE);
+        check_equal("long mode is active", read_msr(MSR_EFER) & (EFER_LME | EFER_LMA),
+                    EFER_LME | EFER_LMA);
+    } else {
+        check_equal("paging is off", entry->cr0 & (CR0_PE | CR0_PG), CR0_PE);
+        check_equal("ebp is zero", entry->bp, 0);
+        check_equal("edi is zero", entry->di, 0);
+        check_equal("ebx is zero", entry->bx, 0);
+    }
+}
+
+void check_cpu(const struct handover *handover, struct range *gdt)
+{
+    const struct entry_state *entry = handover->entry;
+
+    gdt->start = get_bytes(entry->gdtr.base, sizeof(unsigned long));
+    gdt->end = gdt->start + entry->gdtr.limit + 1u;
+    check_equal("cs", entry->cs, BOOT_CS);
+    check_equal("ds", entry->ds, BOOT_DS);
+    check_equal("es", entry->es, BOOT_DS);
+    check_equal("ss", entry->ss, BOOT_DS);
+    check_descriptors(gdt);
+    check_mode(entry);
+}
+
+/* --- exceptions --- */
+#define GATE_INTERRUPT 0x8e00u /* present, ring 0, interrupt gate */
+#define VECTORS        32
+
+struct gate {
+    uint16_t offset_0;
+    uint16_t selector;
+    uint16_t attributes;
+    uint16_t offset_16;
+#ifdef __x86_64__
+    uint32_t offset_32;
+    uint32_t reserved;
+#endif
+};
+
+static struct gate gates[VECTORS];
+
+void install_exception_handlers(void)
+{
+    struct {
+        uint16_t limit;
+        unsigned long base;
+    } __attribute__((packed)) idtr;
+
+    for (unsigned int vector = 0; vector < VECTORS; vector++) {
+        uint64_t stub = (uintptr_t)exception_stubs + vector * STUB_BYTES;
+
+        gates[vector].offset_0 = (uint16_t)stub;
+        gates[vector].selector = BOOT_CS;
+        gates[vector].attributes = GATE_INTERRUPT;
+        gates[vector].offset_16 = (uint16_t)(stub >> 16);
+#ifdef __x86_64__
+        gates[vector].offset_32 = (uint32_t)(stub >> 32);
+#endif
+    }
+    /* Assigned, not initialised: a constant structure would hold the link-time address. */
+    idtr.limit = sizeof(gates) - 1;
+    idtr.base = (unsigned long)gates;
+    __asm__ volatile("lidt %0" : : "m"(idtr));
+}

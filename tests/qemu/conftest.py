@@ -1,0 +1,115 @@
+"""Fixtures for the QEMU tests: where things are, and one folder per case."""
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(pathlib.Path(__file__).parent)]
+
+import berth_qemu  # noqa: E402
+import mkiso  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", "build"))
+if not BUILD.is_absolute():
+    BUILD = ROOT / BUILD
+
+# What the tests use, and the make target that makes it.
+INPUTS = {
+    "berth": BUILD / "berth",
+    "debug": BUILD / "berth.debug",
+    "kernel": BUILD / "kernel/cloud/vmlinuz",
+    "report_initrd": BUILD / "initrd-report.gz",
+}
+
+FAILED = pytest.StashKey()
+KEPT_BYTES_MOST = 1 << 20
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: minutes long; run by make check-full only")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure names the folder where the case's machines and logs are kept."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.stash[FAILED] = True
+    if report.failed and "case" in getattr(item, "funcargs", {}):
+        scripts = "\n".join(str(script) for script in sorted(item.funcargs["case"].folder.rglob("run.sh")))
+        report.sections.append(("repeat with", scripts))
+
+
+def required(name):
+    path = INPUTS[name]
+    if not path.exists():
+        pytest.fail(f"{path} is missing: run `make check-qemu`, which makes it", pytrace=False)
+    return path
+
+
+class Case:
+    """The inputs of a test and the folder where it keeps what it made."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @property
+    def build(self):
+        return BUILD
+
+    @property
+    def berth(self):
+        return required("berth")
+
+    @property
+    def debug_image(self):
+        return required("debug")
+
+    @property
+    def kernel(self):
+        return required("kernel")
+
+    @property
+    def initrd(self):
+        return required("report_initrd")
+
+    def guest(self, name):
+        """A file of tests/guests: "zp64.bzimage", "shim.elf"."""
+        path = BUILD / "guests" / name
+        if not path.exists():
+            pytest.fail(f"{path} is missing: run `make guests`", pytrace=False)
+        return path
+
+    def berth_iso(self, cmdline="", modules=None, image=None, kernel_cmdline="console=ttyS0 quiet", **options):
+        """An ISO that boots Berth; by default with the cloud kernel and the report initrd."""
+        if modules is None:
+            modules = [(self.kernel, kernel_cmdline), (self.initrd, "")]
+        return mkiso.berth_iso(self.folder / "berth.iso", image or self.berth, cmdline, modules, **options)
+
+    def linux_iso(self, cmdline="console=ttyS0 quiet", kernel=None, initrd=None):
+        return mkiso.linux_iso(self.folder / "linux.iso", kernel or self.kernel, cmdline, initrd or self.initrd)
+
+    def machine(self, name="vm", **options):
+        return berth_qemu.Machine(self.folder / name, **options)
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+
+@pytest.fixture
+def case(request):
+    name = re.sub(r"[^\w.=-]+", "_", request.node.name).strip("_")
+    folder = BUILD / "tests" / pathlib.Path(request.node.fspath).stem / name
+    folder.mkdir(parents=True, exist_ok=True)
+    yield Case(folder)
+    # Disk images and the like are quickly made again: they stay only where a failed case may need them.
+    if not request.node.stash.get(FAILED, False):
+        for path in folder.rglob("*"):
+            if path.is_file() and path.stat().st_size > KEPT_BYTES_MOST:
+                path.unlink()

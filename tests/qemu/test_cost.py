@@ -1,0 +1,46 @@
+"""What Berth costs, in instructions and in bytes, stays within its limits (tools/bench.py prints the figures)."""
+import bench
+import pytest
+
+ENTRY_TO_START_MOST = 30_000
+START_TO_KERNEL_MOST = 500_000
+USERSPACE_RATIO_MOST = 1.002
+FILE_BYTES_MOST = 512 << 10
+MEMORY_BYTES_MOST = 2 << 20
+
+# Other sizes of RAM: a map entry more or less, and a base with other digits; no loop over pages could hide in it.
+NOISE = 2_000
+RAM_SIZES = ["1G", "4G", "32G", "64G"]
+
+
+@pytest.fixture
+def costs(case):
+    return bench.Bench(case.build, case.folder)
+
+
+def test_image_size(costs):
+    file_bytes, memory_bytes = costs.image_sizes()
+    assert file_bytes <= FILE_BYTES_MOST
+    assert memory_bytes <= MEMORY_BYTES_MOST
+
+
+def test_way_to_the_kernel_is_short_and_the_same_for_all_ram_sizes(costs):
+    works = {}
+    for memory in RAM_SIZES:
+        to_start, to_kernel, profile = costs.handover(memory)
+        assert to_start.total <= ENTRY_TO_START_MOST
+        assert to_kernel.work <= START_TO_KERNEL_MOST, sorted(profile.items(), key=lambda item: -item[1])[:10]
+        works[memory] = to_kernel.work
+    assert max(works.values()) - min(works.values()) <= NOISE, works
+
+
+def test_time_line_tells_the_truth(costs):
+    counted, logged = costs.loud_handover("1G")
+    # Berth reads its clock some instructions after the entry, and for the last time before it prints the line itself.
+    assert 0 <= counted[0] - logged[0] <= 100
+    assert 0 <= counted[1] - logged[1] <= 20_000
+
+
+def test_userspace_is_reached_as_fast_as_from_grub(costs):
+    through, direct = costs.userspace("cloud")
+    assert through <= direct * USERSPACE_RATIO_MOST, f"{through / direct:.5f}"
