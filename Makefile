@@ -19,9 +19,9 @@ Q      := $(if $(filter 1,$(V)),,@)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
-## all                build/berth and build/berth.debug
+## all                build/berth, build/berth.efi and build/berth.debug
 .PHONY: all
-all: $(BUILD)/berth
+all: $(BUILD)/berth $(BUILD)/berth.efi
 
 VERSION := 0.1.0
 # One abbreviation length everywhere, so that the same commit gives the same bytes whatever the clone looks like.
@@ -45,10 +45,11 @@ SEES_arch/x86/guest/image  := $(RANK5)
 SEES_arch/x86/guest/policy := $(RANK5)
 SEES_arch/x86/guest/native := $(RANK6_native)
 SEES_boot                  := $(RANK7)
+SEES_efi                   := $(RANK7)
 
 # PURE folders are compiled for the target and, unchanged, for the host; PRIV folders for the target alone.
 PURE := arch/x86/lib boot/info arch/x86/mm arch/x86/guest/image arch/x86/guest/policy
-PRIV := boot arch/x86/cpu arch/x86/dev arch/x86/guest/native
+PRIV := boot efi arch/x86/cpu arch/x86/dev arch/x86/guest/native
 
 PURE_SOURCES := $(sort $(foreach d,$(PURE),$(wildcard $(d)/*.c)))
 PRIV_SOURCES := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c)))
@@ -138,11 +139,18 @@ $(BUILD)/berth: $(BUILD)/berth.debug
 	$(Q)$(OBJCOPY) --strip-all $< $@
 	@echo "  $@: $$(stat -c %s $@) bytes"
 
+# The same bytes in their other container: a flat file, which the header at its start makes a PE file.
+$(BUILD)/berth.efi: $(BUILD)/berth.debug
+	$(Q)$(OBJCOPY) -O binary $< $@
+	@echo "  $@: $$(stat -c %s $@) bytes"
+
 -include $(TARGET_OBJECTS:.o=.d) $(BUILD)/xen.lds.d $(BUILD)/asm-offsets.d
 
 include tests/host.mk
 include tests/qemu.mk
 include tools/run.mk
+include tests/efi/efi.mk
+include tools/uefi.mk
 include tests/check.mk
 
 ## clean              remove build/

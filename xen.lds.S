@@ -2,8 +2,8 @@
  * The layout of the image, and everything the code assumes about it as an ASSERT.
  *
  * One loadable segment, linked at IMAGE_LINK_VA and suggested for IMAGE_LINK_PA. What the file holds comes first,
- * memory that the loader need not fill (stacks, large tables) last. The symbol table stands behind all other file
- * contents: it is empty in the first pass of the link and full in the second, and must not move any code.
+ * memory that the loader need not fill (stacks, large tables) last. Code comes before everything whose size differs
+ * between the two passes of the link. Each part begins at a page, because the PE header gives it rights of its own.
  */
 #include "abi/multiboot_headers.h"
 #include "x86/address_map.h"
@@ -24,8 +24,16 @@ SECTIONS
     . = IMAGE_LINK_VA;
     _start = .;
 
-    .text : AT(IMAGE_LINK_PA) {
+    /* One page of headers: PE first, then multiboot. */
+    .head : AT(IMAGE_LINK_PA) {
+        KEEP(*(.head.pe))
         KEEP(*(.head))
+        __head_end = .;
+        . = ALIGN(PAGE_BYTES);
+    } :image
+
+    .text : {
+        __text_start = .;
         *(.text.entry)
         *(.text .text.*)
         . = ALIGN(PAGE_BYTES);
@@ -33,6 +41,7 @@ SECTIONS
     } :image =0xcccccccc
 
     .rodata : {
+        __rodata_start = .;
         *(.rodata .rodata.*)
         . = ALIGN(8);
     } :image
@@ -44,17 +53,33 @@ SECTIONS
         __pte_rel_end = .;
     } :image
 
-    . = ALIGN(PAGE_BYTES);
+    /* Full in the second pass only; what comes behind it is data, whose addresses are in no table. */
+    .symbols : {
+        . = ALIGN(8);
+        KEEP(*(.symbols))
+        . = ALIGN(PAGE_BYTES);
+        __rodata_end = .;
+    } :image
+
+    .sbat : {
+        __sbat_start = .;
+        KEEP(*(.sbat))
+        . = ALIGN(PAGE_BYTES);
+        __sbat_end = .;
+    } :image
+
+    .reloc : {
+        __reloc_start = .;
+        KEEP(*(.reloc))
+        . = ALIGN(PAGE_BYTES);
+        __reloc_end = .;
+    } :image
+
     .data : {
         __data_start = .;
         KEEP(*(.data.page_tables))
         *(.data .data.*)
-        . = ALIGN(8);
-    } :image
-
-    .symbols : {
-        KEEP(*(.symbols))
-        . = ALIGN(8);
+        . = ALIGN(PAGE_BYTES);
         __file_end = .;
     } :image
 
@@ -115,11 +140,22 @@ tss_16_23 = (boot_tss >> 16) & 0xff;
 tss_24_31 = (boot_tss >> 24) & 0xff;
 tss_32_63 = boot_tss >> 32;
 
+/* Sizes for the PE header. */
+pe_text_bytes = __text_end - __text_start;
+pe_rodata_bytes = __rodata_end - __rodata_start;
+pe_sbat_bytes = __sbat_end - __sbat_start;
+pe_reloc_bytes = __reloc_end - __reloc_start;
+pe_data_bytes = _end - __data_start;
+pe_data_file_bytes = __file_end - __data_start;
+pe_initialised_bytes = __file_end - __rodata_start;
+pe_bss_bytes = _end - __file_end;
+
 ASSERT(IMAGE_LINK_VA == _start, "the image does not begin at its link address")
 ASSERT((IMAGE_LINK_PA % IMAGE_SLOT_BYTES) == 0, "the suggested address is not a slot")
 ASSERT((XEN_VIRT_START % L3_PAGE_BYTES) == 0, "the image's window is not aligned to 1 GiB")
 ASSERT(_end - _start <= IMAGE_SLOT_BYTES, "the image is larger than its slot, which is also the limit of fs")
 ASSERT(__file_end - _start <= 512 * 1024, "the image is larger than 512 KiB in the file")
+ASSERT(__head_end - _start <= PAGE_BYTES, "the headers are larger than their page")
 ASSERT(multiboot1_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the multiboot1 header is too far behind")
 ASSERT(multiboot2_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the multiboot2 header is too far behind")
 ASSERT((multiboot2_header % MB2_HEADER_TAG_ALIGN) == 0, "the multiboot2 header is not aligned")

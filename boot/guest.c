@@ -1,10 +1,11 @@
 /*
- * The native guest: module 0 is its kernel, module 1 its initrd. Everything is decided and written
- * before the first byte is moved, so that an error leaves the loader's copies as they were.
+ * The native guest: module 0 is its kernel, module 1 its initrd. Everything is decided before the first byte is
+ * written, so that an error leaves the loader's copies as they were.
  */
 #include <stddef.h>
 
 #include "abi/linux_boot.h"
+#include "efi_tables.h"
 #include "log.h"
 #include "mem.h"
 #include "physmap.h"
@@ -85,11 +86,28 @@ static const struct boot_framebuffer *display(const struct boot_info *info)
                : &info->framebuffer;
 }
 
+/* The firmware's own ACPI root pointer: as it is told, from the EFI tables, or where a BIOS keeps it. */
+static paddr_t rsdp_find(const struct boot_info *info, bool kernel_asks_firmware)
+{
+    const struct physical_view memory = physmap_view();
+    paddr_t rsdp = info->rsdp_pa;
+
+    if (rsdp.pa == 0 && info->efi.system_table_pa != 0) {
+        rsdp = efi_tables_rsdp(&memory, info->efi.system_table_pa, info->efi.is_64bit);
+    }
+    if (rsdp.pa == 0 && info->firmware == FIRMWARE_BIOS) {
+        rsdp = rsdp_locate(&memory, info);
+    }
+    if (rsdp.pa == 0 && !kernel_asks_firmware) {
+        log_warning("no ACPI tables were found: the kernel has to do without");
+    }
+    return rsdp;
+}
+
 struct native_guest guest_prepare(const struct boot_info *info, const struct memmap *map,
                                   struct prange image)
 {
     static struct bzimage kernel;
-    const struct physical_view memory = physmap_view();
     const struct boot_module *file = &info->modules[MODULE_KERNEL];
     struct native_guest guest = {.kernel = &kernel};
 
@@ -106,18 +124,24 @@ struct native_guest guest_prepare(const struct boot_info *info, const struct mem
                     kernel.cmdline_bytes);
     }
 
-    if (kernel.protocol < BOOT_PROTOCOL_2_09 && map->count > E820_ENTRIES_IN_ZERO_PAGE) {
+    if (kernel.protocol < BOOT_PROTOCOL_2_09 &&
+        zeropage_e820_entries(map) > E820_ENTRIES_IN_ZERO_PAGE) {
         log_warning("the kernel takes only the first %d of the memory map's %u entries",
-                    E820_ENTRIES_IN_ZERO_PAGE, map->count);
+                    E820_ENTRIES_IN_ZERO_PAGE, zeropage_e820_entries(map));
     }
 
-    struct zeropage_request page = {
+    if (info->efi.system_table_pa != 0 && !zeropage_hands_on_efi(&kernel, &info->efi)) {
+        log_info("efi: the kernel cannot use 32-bit firmware: it gets no runtime services");
+    }
+
+    guest.page = (struct zeropage_request){
         .kernel_file = physmap_low((paddr_t){file->bytes.start}),
         .kernel_file_bytes = prange_bytes(file->bytes),
         .kernel = &kernel,
         .cmdline = file->args,
         .map = map,
-        .rsdp = info->firmware == FIRMWARE_BIOS ? rsdp_locate(&memory, info) : (paddr_t){0},
+        .rsdp = rsdp_find(info, zeropage_hands_on_efi(&kernel, &info->efi)),
+        .efi = &info->efi,
         .framebuffer = display(info),
     };
     const struct guest_needs needs = {
@@ -129,18 +153,17 @@ struct native_guest guest_prepare(const struct boot_info *info, const struct mem
         .kernel_relocatable = kernel.relocatable,
         .initrd = guest.initrd,
         .initrd_below = kernel.initrd_below,
-        .handoff_bytes = zeropage_bytes(&page),
+        .handoff_bytes = zeropage_bytes(&guest.page),
     };
 
     require(placement_guest(map, &needs, &guest.place));
-    page.initrd = guest.place.initrd;
-    page.kernel_load = (paddr_t){guest.place.kernel};
-    page.block = (paddr_t){guest.place.handoff.start};
-    zeropage_build(&page, physmap_low(page.block), prange_bytes(guest.place.handoff));
+    guest.page.initrd = guest.place.initrd;
+    guest.page.kernel_load = (paddr_t){guest.place.kernel};
+    guest.page.block = (paddr_t){guest.place.handoff.start};
     guest.entry = (struct native_entry){
         .image = {image.start},
-        .zero_page = page.block,
-        .kernel = page.kernel_load,
+        .zero_page = guest.page.block,
+        .kernel = guest.page.kernel_load,
         .entry_64 = kernel.entry_64,
     };
     return guest;
@@ -156,6 +179,9 @@ static void initrd_move(const struct native_guest *guest)
 
 void guest_put_in_place(const struct native_guest *guest)
 {
+    /* First, while the kernel's file, from which its header comes, is whole. */
+    zeropage_build(&guest->page, physmap_low(guest->page.block),
+                   prange_bytes(guest->place.handoff));
     if (guest->place.initrd_first) {
         initrd_move(guest);
     }

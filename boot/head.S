@@ -19,8 +19,7 @@
 
 #define sym_pa(symbol) (sym_offs(symbol) + IMAGE_LINK_PA)
 
-        .section .head, "ax", @progbits
-        .code32
+        .section .head, "a", @progbits
 
 /* --- Multiboot specification 0.6.96, section 3.1 ---------------------------------------------------------------- */
         .balign 4
@@ -71,6 +70,30 @@ multiboot2_relocatable:
         .long IMAGE_SLOT_BYTES                  /* alignment */
         .long MB2_PREFER_HIGH
 
+        /* How to load a file that is no ELF file: this header makes the PE container good for multiboot2, too. */
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_ADDRESS, 0
+        .long 24
+        .long sym_pa(multiboot2_header)
+        .long sym_pa(_start)
+        .long sym_pa(__file_end)
+        .long sym_pa(_end)
+
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_ENTRY, 0
+        .long 12
+        .long sym_pa(start)
+
+        /* Under UEFI: boot services stay alive, and there is an entry in 64-bit mode. */
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_EFI_BOOT_SERVICES, MB2_OPTIONAL
+        .long 8
+
+        .balign MB2_HEADER_TAG_ALIGN
+        .word MB2_HEADER_ENTRY_EFI64, MB2_OPTIONAL
+        .long 12
+        .long sym_pa(efi_multiboot2)
+
         .balign MB2_HEADER_TAG_ALIGN
         .word MB2_HEADER_END, 0
         .long 8
@@ -89,6 +112,7 @@ multiboot2_header_end:
  * FAIL     early_error
  */
         .section .text.entry, "ax", @progbits
+        .code32
         .globl start
 start:
         cli
@@ -164,6 +188,26 @@ found:
         bt      $CPUID_EXT_NX_BIT, %edx
         jnc     early_error
 
+        /* What the loader left behind, for 32-bit firmware that is still alive (efi/exit32.S). */
+        sidt    sym_esi(loader_state + LOADER_IDT)
+        mov     %cr0, %eax
+        mov     %eax, sym_esi(loader_state + LOADER_CR0)
+        mov     %cr3, %eax
+        mov     %eax, sym_esi(loader_state + LOADER_CR3)
+        mov     %cr4, %eax
+        mov     %eax, sym_esi(loader_state + LOADER_CR4)
+        mov     $MSR_EFER, %ecx
+        rdmsr
+        mov     %eax, sym_esi(loader_state + LOADER_EFER)
+
+/*
+ * From 32-bit code without paging to C. The EFI stage joins here, too.
+ *
+ * IN       esi = load base, esp = top of the boot stack at its load address, entry_regs filled
+ * LIVE, OUT, CLOBBERS, FAIL as above
+ */
+        .globl start_paging
+start_paging:
         /* Our own descriptor table, with the load base written into the pointer and into the descriptor of fs. */
         lea     sym_esi(boot_gdt), %eax
         mov     %eax, sym_esi(gdt_pointer_pa + 2)
@@ -250,9 +294,12 @@ start64_linked:
 
         .section .data, "aw", @progbits
         .balign 8
-        .globl entry_regs
+        .globl entry_regs, loader_state
 entry_regs:
         .skip   ENTRY_REGS_BYTES
+        .balign 8
+loader_state:
+        .skip   LOADER_STATE_BYTES
 
         .section .bss..noinit, "aw", @nobits
         .balign 16

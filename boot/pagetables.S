@@ -7,7 +7,7 @@
  *
  * An entry that holds an address inside the image is written as an offset from the image's start, through the macro
  * `relative`, which also lists it in .pte_rel: adding the load base to all listed entries is all that it takes to make
- * the tables good for that base, at start (head.S) and when the image moves (cpu/image_move.S).
+ * the tables good for that base, at start (head.S) and when the image moves (cpu/image.c).
  */
 #include "x86/image.h"
 #include "x86/address_map.h"

@@ -53,7 +53,17 @@ void report_options(const struct options *options)
 
 static const char *protocol_name(enum boot_protocol protocol)
 {
-    return protocol == PROTOCOL_MULTIBOOT1 ? "multiboot1" : "multiboot2";
+    switch (protocol) {
+    case PROTOCOL_MULTIBOOT1:
+        return "multiboot1";
+    case PROTOCOL_MULTIBOOT2:
+        return "multiboot2";
+    case PROTOCOL_MULTIBOOT2_EFI:
+        return "multiboot2-efi";
+    case PROTOCOL_EFI:
+        break;
+    }
+    return "efi";
 }
 
 static const char *firmware_name(enum boot_firmware firmware)
@@ -245,11 +255,6 @@ static NORETURN void fatal_status(struct status status)
     case MEMMAP_FULL:
         log_error("the firmware's memory map has more than %d reservations - update the firmware",
                   MEMMAP_RANGES_MAX);
-        break;
-    case PLACEMENT_NO_ROOM_IMAGE:
-        log_error("no room for Berth below 4 GiB, 0x%lx bytes are missing - add memory or give "
-                  "smaller modules",
-                  at);
         break;
     case PLACEMENT_NO_ROOM_KERNEL:
         log_error(

@@ -10,6 +10,7 @@
 #include "caps.h"
 #include "console.h"
 #include "debug.h"
+#include "efi32.h"
 #include "image.h"
 #include "instructions.h"
 #include "log.h"
@@ -23,22 +24,46 @@
 #include "stop.h"
 #include "x86/address_map.h"
 
-/* The loader's information; and, as soon as the command line is known, the consoles. */
+/* Large, and written before bss is cleared when the EFI stage uses them. */
+struct boot_info boot_info_storage NOINIT;
+struct efi_handoff efi_handoff_storage NOINIT;
+
+/* From whichever entry: decode what the loader said, and what the firmware said. */
+static struct status boot_info_fill(const struct entry_regs *regs, struct boot_info *info)
+{
+    const struct physical_view memory = physmap_view();
+    struct status decoded;
+
+    if (regs->path == ENTRY_PATH_EFI) {
+        return efi_handoff_decode(&efi_handoff_storage, info);
+    }
+    decoded = boot_info_decode(regs, &memory, info);
+    if (!is_ok(decoded)) {
+        return decoded;
+    }
+    if (regs->path == ENTRY_PATH_MULTIBOOT && info->efi.boot_services_live) {
+        efi32_boot_services_exit(info, regs->load_base, &efi_handoff_storage);
+        return efi_handoff_merge(&efi_handoff_storage, info);
+    }
+    return regs->path == ENTRY_PATH_MULTIBOOT2_EFI ? efi_handoff_merge(&efi_handoff_storage, info)
+                                                   : decoded;
+}
+
+/* What the loader and the firmware said; and, as soon as the command line is known, the consoles. */
 static const struct boot_info *stage_boot_info(const struct entry_regs *regs,
                                                struct options *options)
 {
-    static struct boot_info info NOINIT;
-    static const struct boot_framebuffer unknown;
-    const struct physical_view memory = physmap_view();
-    const struct status decoded = boot_info_decode(regs, &memory, &info);
+    struct boot_info *const info = &boot_info_storage;
+    const struct status decoded = boot_info_fill(regs, info);
 
-    options_parse(is_ok(decoded) ? info.cmdline : "", options);
-    console_start(options, is_ok(decoded) ? &info.framebuffer : &unknown);
+    options_parse(is_ok(decoded) ? info->cmdline : "", options);
+    console_start(options,
+                  !is_ok(decoded) || info->firmware == FIRMWARE_BIOS ? &info->framebuffer : NULL);
     machine_stop_configure(options->reboot);
     report_banner();
     report_options(options);
     require(decoded);
-    return &info;
+    return info;
 }
 
 static const struct memmap *stage_memmap(const struct boot_info *info, const struct cpu_caps *caps)
@@ -50,28 +75,55 @@ static const struct memmap *stage_memmap(const struct boot_info *info, const str
     return &map;
 }
 
-/* Move the image if it is not where it should be. Returns where it is now. */
-static struct prange stage_image(const struct entry_regs *regs, const struct boot_info *info,
-                                 const struct memmap *map)
+/* Did somebody else choose where the image is? */
+static bool loader_moved(const struct entry_regs *regs, const struct boot_info *info)
 {
-    const struct prange loaded = {regs->load_base, regs->load_base + image_bytes()};
-    const bool loader_moved =
-        (info->loader_moves && image_is_relocatable()) || loaded.start != IMAGE_LINK_PA;
+    return (info->loader_moves && image_is_relocatable()) || regs->load_base != IMAGE_LINK_PA;
+}
+
+static struct prange image_at(uint64_t base)
+{
+    return (struct prange){base, base + image_bytes()};
+}
+
+/* Where the image should be. */
+static uint64_t image_target(const struct entry_regs *regs, const struct boot_info *info,
+                             const struct memmap *map)
+{
     struct prange modules[BOOT_MODULES_MAX];
-    enum image_mover mover = loader_moved ? MOVED_BY_LOADER : MOVED_BY_NONE;
-    uint64_t target;
 
     for (uint32_t i = 0; i < info->module_count; i++) {
         modules[i] = info->modules[i].bytes;
     }
-    require(placement_image(map, loaded, loader_moved,
-                            (struct busy_list){modules, info->module_count}, &target));
-    if (target != loaded.start) {
-        image_move((paddr_t){loaded.start}, (paddr_t){target});
+    return placement_image(map, image_at(regs->load_base), loader_moved(regs, info),
+                           (struct busy_list){modules, info->module_count});
+}
+
+/* Move the image if it is not where it should be. Returns where it is now. */
+static struct prange stage_image(const struct entry_regs *regs, const struct boot_info *info,
+                                 const struct memmap *map)
+{
+    const uint64_t target = image_target(regs, info, map);
+    enum image_mover mover = loader_moved(regs, info) ? MOVED_BY_LOADER : MOVED_BY_NONE;
+
+    if (target != regs->load_base) {
+        image_move((paddr_t){regs->load_base}, (paddr_t){target});
+    }
+    if (target != regs->load_base || regs->moved) {
         mover = MOVED_BY_SELF;
     }
     report_boot(info, (paddr_t){target}, mover);
-    return (struct prange){target, target + image_bytes()};
+    return image_at(target);
+}
+
+void start_rehearse(const struct entry_regs *regs)
+{
+    const struct cpu_caps caps = cpu_caps_read();
+    const struct memmap *map;
+
+    require(boot_info_fill(regs, &boot_info_storage));
+    map = stage_memmap(&boot_info_storage, &caps);
+    guest_prepare(&boot_info_storage, map, image_at(image_target(regs, &boot_info_storage, map)));
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)

@@ -10,9 +10,13 @@ headers: $(GENERATED)
 ## deps               includes keep to the ranks
 deps:
 	$(Q)$(PYTHON) tests/check/deps.py
+# What the EFI stage runs before the switch to link addresses.
+AT_LOAD_ADDRESS := $(wildcard efi/*.c arch/x86/lib/*.c boot/info/*.c) arch/x86/dev/com1.c \
+                   arch/x86/cpu/physmap.c arch/x86/cpu/image.c
 ## elf                segments, header offsets, relocations, privileged instructions in PURE objects
 elf: $(BUILD)/berth
-	$(Q)$(PYTHON) tests/check/elf.py $(BUILD) --pure $(patsubst %,$(BUILD)/%.o,$(PURE_SOURCES))
+	$(Q)$(PYTHON) tests/check/elf.py $(BUILD) --pure $(patsubst %,$(BUILD)/%.o,$(PURE_SOURCES)) \
+	  --load-address $(patsubst %,$(BUILD)/%.o,$(AT_LOAD_ADDRESS))
 ## style              file lengths, folder READMEs, words that do not belong here
 style:
 	$(Q)$(PYTHON) tests/check/style.py
@@ -32,9 +36,9 @@ tidy: $(TIDY_FILES)
 
 ## check-clang        build with clang, and check the result
 check-clang:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf pe
 ## check-static       all that runs nothing
-check-static: headers deps elf style check-format tidy check-clang
+check-static: headers deps elf pe style check-format tidy check-clang
 
 ## commands           for clangd
 commands: compile_commands.json
@@ -52,6 +56,7 @@ check: packages
 	$(Q)$(MAKE) --no-print-directory DEPS=skip check-all
 check-all:
 	$(Q)$(MAKE) --no-print-directory check-static
+	$(Q)$(MAKE) --no-print-directory reproducible
 	$(Q)$(MAKE) --no-print-directory check-unit
 	$(Q)$(MAKE) --no-print-directory coverage
 	$(Q)$(MAKE) --no-print-directory fuzz-smoke

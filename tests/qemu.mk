@@ -7,8 +7,9 @@ include tests/guests/guests.mk
 PYTEST := $(PYTHON) -m pytest -p no:cacheprovider -q --durations=5
 JOBS   ?= 2
 TESTS  ?= tests/qemu
-QEMU_INPUTS := $(BUILD)/berth $(BUILD)/bench-plugin.so $(BUILD)/kernel/cloud/vmlinuz $(BUILD)/kernel/amd64/vmlinuz \
-               $(BUILD)/initrd-report.gz $(BUILD)/initrd-shell.gz $(BUILD)/initrd-quiet.gz guests
+QEMU_INPUTS := $(BUILD)/berth $(BUILD)/berth.efi $(BUILD)/bench-plugin.so \
+               $(BUILD)/kernel/cloud/vmlinuz $(BUILD)/kernel/amd64/vmlinuz $(BUILD)/initrd-efi.gz \
+               $(BUILD)/initrd-report.gz $(BUILD)/initrd-shell.gz $(BUILD)/initrd-quiet.gz guests hostile
 
 ## check-qemu         the tests on a machine alone (TESTS=tests/qemu/test_boot.py, JOBS=2)
 check-qemu: $(QEMU_INPUTS)

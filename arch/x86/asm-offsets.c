@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "boot_info.h"
+#include "efi32.h"
 #include "trap.h"
 
 #define DEFINE(name, value) asm volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
@@ -17,6 +18,29 @@ void asm_offsets(void)
     DEFINE(ENTRY_LOAD_BASE, offsetof(struct entry_regs, load_base));
     DEFINE(ENTRY_TSC, offsetof(struct entry_regs, entry_tsc));
     DEFINE(ENTRY_REGS_BYTES, sizeof(struct entry_regs));
+
+    DEFINE(LOADER_IDT, offsetof(struct loader_state, idt_limit));
+    DEFINE(LOADER_CR0, offsetof(struct loader_state, cr0));
+    DEFINE(LOADER_CR3, offsetof(struct loader_state, cr3));
+    DEFINE(LOADER_CR4, offsetof(struct loader_state, cr4));
+    DEFINE(LOADER_EFER, offsetof(struct loader_state, efer));
+    DEFINE(LOADER_STATE_BYTES, sizeof(struct loader_state));
+
+    DEFINE(CALL_GDT, offsetof(struct efi32_call, gdt_limit));
+    DEFINE(CALL_CODE, offsetof(struct efi32_call, code));
+    DEFINE(CALL_DATA, offsetof(struct efi32_call, data));
+    DEFINE(CALL_STACK, offsetof(struct efi32_call, stack_pa));
+    DEFINE(CALL_GET_MEMORY_MAP, offsetof(struct efi32_call, get_memory_map));
+    DEFINE(CALL_EXIT_BOOT_SERVICES, offsetof(struct efi32_call, exit_boot_services));
+    DEFINE(CALL_IMAGE, offsetof(struct efi32_call, image));
+    DEFINE(CALL_MAP_PA, offsetof(struct efi32_call, map_pa));
+    DEFINE(CALL_MAP_CAPACITY, offsetof(struct efi32_call, map_capacity_bytes));
+    DEFINE(CALL_ATTEMPTS, offsetof(struct efi32_call, attempts));
+    DEFINE(CALL_MAP_BYTES, offsetof(struct efi32_call, map_bytes));
+    DEFINE(CALL_KEY, offsetof(struct efi32_call, key));
+    DEFINE(CALL_DESCRIPTOR_BYTES, offsetof(struct efi32_call, descriptor_bytes));
+    DEFINE(CALL_DESCRIPTOR_VERSION, offsetof(struct efi32_call, descriptor_version));
+    DEFINE(CALL_STATUS, offsetof(struct efi32_call, status));
 
     DEFINE(TRAP_RAX, offsetof(struct trap_frame, rax));
     DEFINE(TRAP_RBX, offsetof(struct trap_frame, rbx));

@@ -36,7 +36,9 @@ void boot_info_clear(struct boot_info *out)
     out->range_count = 0;
     out->ranges_dropped = 0;
     out->module_count = 0;
+    out->rsdp_pa.pa = 0;
     out->rsdp_bytes = 0;
+    out->smbios_pa.pa = 0;
     out->smbios_major = 0;
     out->smbios_minor = 0;
     out->smbios_bytes = 0;
@@ -45,6 +47,8 @@ void boot_info_clear(struct boot_info *out)
     out->efi.image_handle = 0;
     out->efi.is_64bit = false;
     out->efi.boot_services_live = false;
+    out->efi.secure_boot_told = false;
+    out->efi.secure_boot = false;
     out->efi.map_descriptor_bytes = 0;
     out->efi.map_descriptor_version = 0;
     out->efi.map_bytes = 0;
@@ -75,6 +79,17 @@ struct status boot_info_add_text(struct boot_info *out, const char *text, const 
     return boot_info_add_string(out, text, strlen(text), copy);
 }
 
+struct status add_loader_range(struct boot_info *out, uint64_t base, uint64_t length, uint32_t type)
+{
+    return boot_info_add_range(out, base, length,
+                               type == MEMORY_BOOT_SERVICES ? MEMORY_RESERVED : type);
+}
+
+static bool is_ram(uint32_t type)
+{
+    return type == MEMORY_RAM || type == MEMORY_BOOT_SERVICES;
+}
+
 /* The entry of RAM that is missed least, or NULL when there is no RAM. */
 static struct boot_range *smallest_ram(struct boot_info *info)
 {
@@ -83,7 +98,7 @@ static struct boot_range *smallest_ram(struct boot_info *info)
     for (uint32_t i = 0; i < info->range_count; i++) {
         struct boot_range *range = &info->ranges[i];
 
-        if (range->type == MEMORY_RAM && (!smallest || range->length < smallest->length)) {
+        if (is_ram(range->type) && (!smallest || range->length < smallest->length)) {
             smallest = range;
         }
     }
@@ -101,11 +116,11 @@ struct status boot_info_add_range(struct boot_info *out, uint64_t base, uint64_t
         return status_ok();
     }
     place = smallest_ram(out);
-    if (!place && type != MEMORY_RAM) {
+    if (!place && !is_ram(type)) {
         return status_at(INFO_TOO_MANY_RANGES, 0);
     }
     out->ranges_dropped++;
-    if (place && (type != MEMORY_RAM || place->length < length)) {
+    if (place && (!is_ram(type) || place->length < length)) {
         *place = added;
     }
     return status_ok();

@@ -1,5 +1,5 @@
 /*
- * Private to boot/info: what the two multiboot decoders share.
+ * Private to boot/info: what the decoders share.
  */
 #ifndef INFO_DECODE_H
 #define INFO_DECODE_H
@@ -25,5 +25,18 @@ struct status boot_info_add_text(struct boot_info *out, const char *text, const 
  * @return  false, and nothing is written, when the fields are cut off
  */
 bool decode_framebuffer(struct cursor *fields, size_t reserved_bytes, struct boot_framebuffer *out);
+
+/* As boot_info_add_range, of a loader's entry: a type that means something to us alone is reserved. */
+struct status add_loader_range(struct boot_info *out, uint64_t base, uint64_t length,
+                               uint32_t type);
+
+/*
+ * Keep an EFI memory map as it came: all bytes that are left.
+ *
+ * @return  INFO_BAD_ENTRY_SIZE; INFO_BAD_TAG_SIZE when the descriptors do not come out even;
+ *          INFO_TOO_MANY_RANGES
+ */
+struct status efi_map_keep(struct boot_info *out, uint32_t descriptor_bytes,
+                           uint32_t descriptor_version, struct cursor *bytes);
 
 #endif

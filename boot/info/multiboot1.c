@@ -167,7 +167,7 @@ static struct status decode_memory_map(const struct source *source, struct boot_
         if (body.failed || entry.bytes % ENTRY_ALIGN != 0) {
             return status_at(INFO_BAD_ENTRY_SIZE, field);
         }
-        status = boot_info_add_range(out, entry.base, entry.length, entry.type);
+        status = add_loader_range(out, entry.base, entry.length, entry.type);
         if (!is_ok(status)) {
             return status_at(status.code, field);
         }

@@ -10,12 +10,9 @@
 #include "abi/acpi.h"
 #include "boot_info.h"
 #include "decode.h"
+#include "efi_handoff.h"
 
-#define ENTRY_ALIGN 8 /* strides of both kinds of memory map are multiples of this */
-
-/* UEFI specification 2.10, section 7.2.3: the fields of EFI_MEMORY_DESCRIPTOR that every version
- * has. */
-#define EFI_DESCRIPTOR_BYTES_MIN 40
+#define ENTRY_ALIGN 8 /* strides of memory maps are multiples of this */
 
 struct tag {
     uint32_t type;
@@ -151,7 +148,7 @@ static struct status decode_memory_map(struct cursor *tag, struct boot_info *out
         if (!cursor_copy(&bytes, &entry, sizeof(entry))) {
             return status_at(INFO_BAD_TAG_SIZE, entry_at);
         }
-        status = boot_info_add_range(out, entry.base, entry.length, entry.type);
+        status = add_loader_range(out, entry.base, entry.length, entry.type);
         if (!is_ok(status)) {
             return status_at(status.code, entry_at);
         }
@@ -200,27 +197,11 @@ static struct status decode_rsdp(struct cursor *tag, uint32_t bytes, struct boot
 static struct status decode_efi_map(struct cursor *tag, struct boot_info *out)
 {
     struct multiboot2_efi_map map;
-    size_t bytes;
 
     if (!cursor_copy(tag, &map, sizeof(map))) {
         return bad_size();
     }
-    if (map.descriptor_bytes < EFI_DESCRIPTOR_BYTES_MIN ||
-        map.descriptor_bytes % ENTRY_ALIGN != 0) {
-        return status_at(INFO_BAD_ENTRY_SIZE, 0);
-    }
-    bytes = cursor_left(tag);
-    if (bytes % map.descriptor_bytes != 0) {
-        return bad_size();
-    }
-    if (bytes > BOOT_EFI_MAP_BYTES) {
-        return status_at(INFO_TOO_MANY_RANGES, 0);
-    }
-    cursor_copy(tag, out->efi.map, bytes);
-    out->efi.map_bytes = (uint32_t)bytes;
-    out->efi.map_descriptor_bytes = map.descriptor_bytes;
-    out->efi.map_descriptor_version = map.descriptor_version;
-    return status_ok();
+    return efi_map_keep(out, map.descriptor_bytes, map.descriptor_version, tag);
 }
 
 /* The firmware is of one kind: where tags for both are there, only those for 64 bits count,
@@ -327,12 +308,31 @@ static struct status open_block(const struct physical_view *memory, uint64_t inf
     return status_ok();
 }
 
+/*
+ * Where the loader has ended the firmware's boot services, the firmware's own map of that moment is
+ * more exact than what the loader made of it. (While they are alive there is a newer one to come.)
+ * `map_offset` is that of the map's tag.
+ */
+static struct status prefer_efi_map(struct boot_info *out, size_t map_offset)
+{
+    struct status status;
+
+    if (out->efi.boot_services_live || out->efi.map_bytes == 0) {
+        return status_ok();
+    }
+    status = efi_map_decode(out);
+    return is_ok(status) ? status
+                         : status_at(status.code, map_offset + sizeof(struct multiboot2_efi_map) +
+                                                      status.offset);
+}
+
 struct status multiboot2_decode(const struct physical_view *memory, uint64_t info_pa,
                                 struct boot_info *out)
 {
     struct cursor block;
     struct tag tag;
     struct status status;
+    size_t efi_map_offset = 0;
 
     boot_info_clear(out);
     out->protocol = PROTOCOL_MULTIBOOT2;
@@ -346,12 +346,40 @@ struct status multiboot2_decode(const struct physical_view *memory, uint64_t inf
     }
     for (;;) {
         status = next_tag(&block, &tag);
-        if (!is_ok(status) || tag.type == MB2_TAG_END) {
+        if (!is_ok(status)) {
             return status;
+        }
+        if (tag.type == MB2_TAG_END) {
+            return prefer_efi_map(out, efi_map_offset);
         }
         status = decode_tag(&tag, out);
         if (!is_ok(status)) {
             return status_at(status.code, tag.offset + status.offset);
         }
+        if (tag.type == MB2_TAG_EFI_MAP) {
+            efi_map_offset = tag.offset;
+        }
     }
+}
+
+bool multiboot2_find_efi(const struct physical_view *memory, uint64_t info_pa,
+                         uint64_t *system_table_pa, uint64_t *image_handle)
+{
+    struct cursor block;
+    struct tag tag;
+
+    *system_table_pa = 0;
+    *image_handle = 0;
+    if (!is_ok(open_block(memory, info_pa, &block))) {
+        return false;
+    }
+    while (is_ok(next_tag(&block, &tag)) && tag.type != MB2_TAG_END) {
+        cursor_skip(&tag.bytes, sizeof(struct multiboot2_tag));
+        if (tag.type == MB2_TAG_EFI64) {
+            *system_table_pa = cursor_u64(&tag.bytes);
+        } else if (tag.type == MB2_TAG_EFI64_IMAGE) {
+            *image_handle = cursor_u64(&tag.bytes);
+        }
+    }
+    return *system_table_pa != 0;
 }

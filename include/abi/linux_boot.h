@@ -48,6 +48,7 @@
 /* xloadflags */
 #define XLF_KERNEL_64              0x0001
 #define XLF_CAN_BE_LOADED_ABOVE_4G 0x0002
+#define XLF_EFI_HANDOVER_32        0x0004
 
 /* vid_mode: boot.rst, "Special Command Line Options", vga= */
 #define VID_MODE_NORMAL 0xffff
@@ -164,6 +165,7 @@ _Static_assert(sizeof(struct e820_entry) == 20, "zero-page.rst, e820_table");
 #define VIDEO_IS_VGA_TEXT 0x01
 #define VIDEO_IS_LINEAR_FRAME                                                                      \
     0x23 /* VIDEO_TYPE_VLFB: a linear frame buffer, lfb_size in units of 64 KiB */
+#define VIDEO_IS_EFI_FRAME 0x70 /* VIDEO_TYPE_EFI: the same of UEFI's, lfb_size in bytes */
 
 #define VIDEO_LFB_SIZE_UNIT         0x10000
 #define VIDEO_CAPABILITY_64BIT_BASE 0x2 /* ext_lfb_base holds the upper half of the base */
@@ -216,6 +218,27 @@ _Static_assert(offsetof(struct screen_info, lfb_base) == 0x18, "screen_info");
 _Static_assert(offsetof(struct screen_info, lfb_linelength) == 0x24, "screen_info");
 _Static_assert(offsetof(struct screen_info, capabilities) == 0x36, "screen_info");
 
+/* efi_info: which firmware it is; the four letters as they lie in memory. */
+#define EFI_SIGNATURE_64 0x34364c45 /* "EL64" */
+#define EFI_SIGNATURE_32 0x32334c45 /* "EL32" */
+
+struct efi_info {
+    uint32_t efi_loader_signature;
+    uint32_t efi_systab;
+    uint32_t efi_memdesc_size;
+    uint32_t efi_memdesc_version;
+    uint32_t efi_memmap;
+    uint32_t efi_memmap_size;
+    uint32_t efi_systab_hi;
+    uint32_t efi_memmap_hi;
+} __attribute__((packed));
+_Static_assert(sizeof(struct efi_info) == 0x20, "zero-page.rst, efi_info");
+
+/* secure_boot: what the loader found out */
+#define SECURE_BOOT_UNSET    0
+#define SECURE_BOOT_DISABLED 2
+#define SECURE_BOOT_ENABLED  3
+
 #define ZERO_PAGE_BYTES 4096
 
 struct boot_params {
@@ -226,10 +249,13 @@ struct boot_params {
     uint32_t ext_ramdisk_image;
     uint32_t ext_ramdisk_size;
     uint32_t ext_cmd_line_ptr;
-    uint8_t before_e820_count[0x1e8 - 0x0cc]; /* EDID, EFI, alternative memory size: not provided */
+    uint8_t before_efi[0x1c0 - 0x0cc]; /* EDID: not provided */
+    struct efi_info efi_info;
+    uint8_t before_e820_count[0x1e8 - 0x1e0]; /* alternative memory size: not provided */
     uint8_t e820_entries;
-    uint8_t
-        before_header[SETUP_HEADER_OFFSET - 0x1e9]; /* EDD, keyboard, secure boot, sentinel: 0 */
+    uint8_t before_secure_boot[0x1ec - 0x1e9]; /* EDD, keyboard: not provided */
+    uint8_t secure_boot;
+    uint8_t before_header[SETUP_HEADER_OFFSET - 0x1ed]; /* sentinel: 0 */
     struct setup_header hdr;
     uint8_t before_e820[0x2d0 - SETUP_HEADER_OFFSET - sizeof(struct setup_header)];
     struct e820_entry e820_table[E820_ENTRIES_IN_ZERO_PAGE];
@@ -239,7 +265,9 @@ _Static_assert(sizeof(struct boot_params) == ZERO_PAGE_BYTES, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, acpi_rsdp_addr) == 0x070, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, ext_ramdisk_image) == 0x0c0, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, ext_cmd_line_ptr) == 0x0c8, "zero-page.rst");
+_Static_assert(offsetof(struct boot_params, efi_info) == 0x1c0, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, e820_entries) == 0x1e8, "zero-page.rst");
+_Static_assert(offsetof(struct boot_params, secure_boot) == 0x1ec, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, hdr) == SETUP_HEADER_OFFSET, "zero-page.rst");
 _Static_assert(offsetof(struct boot_params, e820_table) == 0x2d0, "zero-page.rst");
 

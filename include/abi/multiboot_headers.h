@@ -17,14 +17,18 @@
 #define MB2_BOOT_MAGIC        0x36d76289 /* eax at entry */
 #define MB2_ARCHITECTURE_I386 0
 
-#define MB2_HEADER_END          0
-#define MB2_HEADER_INFO_REQUEST 1
-#define MB2_HEADER_CONSOLE      4
-#define MB2_HEADER_MODULE_ALIGN 6
-#define MB2_HEADER_RELOCATABLE  10
-#define MB2_HEADER_TAG_ALIGN    8
-#define MB2_OPTIONAL            1
-#define MB2_CONSOLE_EGA_TEXT    2
-#define MB2_PREFER_HIGH         2
+#define MB2_HEADER_END               0
+#define MB2_HEADER_INFO_REQUEST      1
+#define MB2_HEADER_ADDRESS           2
+#define MB2_HEADER_ENTRY             3
+#define MB2_HEADER_CONSOLE           4
+#define MB2_HEADER_MODULE_ALIGN      6
+#define MB2_HEADER_EFI_BOOT_SERVICES 7
+#define MB2_HEADER_ENTRY_EFI64       9
+#define MB2_HEADER_RELOCATABLE       10
+#define MB2_HEADER_TAG_ALIGN         8
+#define MB2_OPTIONAL                 1
+#define MB2_CONSOLE_EGA_TEXT         2
+#define MB2_PREFER_HIGH              2
 
 #endif

@@ -19,8 +19,9 @@
 #define CR0_WP UC(0x00010000)
 #define CR0_PG UC(0x80000000)
 
-#define CR4_PAE UC(0x00000020)
-#define CR4_MCE UC(0x00000040)
+#define CR4_PAE  UC(0x00000020)
+#define CR4_MCE  UC(0x00000040)
+#define CR4_LA57 UC(0x00001000)
 
 #define MSR_EFER UC(0xc0000080)
 #define EFER_LME UC(0x100)

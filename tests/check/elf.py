@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The linked image is what loaders and the design expect, and PURE objects hold no privileged instruction.
 
-    elf.py BUILD --pure OBJECT...
+    elf.py BUILD --pure OBJECT... --load-address OBJECT...
 """
 import pathlib
 import re
@@ -84,8 +84,24 @@ def check_multiboot2(image):
     return at
 
 
+# Addresses that are right only once the image runs where it was linked. Source: System V AMD64 ABI, table 4.9.
+ABSOLUTE = re.compile(r"R_X86_64_(64|32|32S|16|8)\b")
+ALLOCATED = re.compile(r"^Relocation section '\.rela\.(?!debug)[^']*'")
+
+
+def check_position_independence(path):
+    """Code that may run at its load address follows no absolute pointer: none may be stored in its sections."""
+    allocated = False
+    for line in run("readelf", "-rW", path).splitlines():
+        if line.startswith("Relocation section"):
+            allocated = bool(ALLOCATED.match(line))
+        check(not (allocated and ABSOLUTE.search(line)),
+              f"{path} runs at its load address too, but holds a pointer: {line}")
+
+
 def main():
-    build, objects = pathlib.Path(sys.argv[1]), sys.argv[sys.argv.index("--pure") + 1:]
+    split = sys.argv.index("--pure"), sys.argv.index("--load-address")
+    build, objects, movable = pathlib.Path(sys.argv[1]), sys.argv[split[0] + 1:split[1]], sys.argv[split[1] + 1:]
     image = (build / "berth").read_bytes()
     offset, in_file, in_memory, entry = check_segments(image)
     mb1 = check_multiboot1(image, offset, in_file, in_memory, entry)
@@ -97,8 +113,11 @@ def main():
     for path in objects:
         hit = PRIVILEGED.search(run("objdump", "-d", "--no-show-raw-insn", path))
         check(hit is None, f"{path} is PURE, but contains '{hit and hit.group().strip()}'")
+    for path in movable:
+        check_position_independence(path)
     print(f"elf: {len(image)} bytes in the file, {in_memory} in memory; multiboot1 header at {mb1:#x}, "
-          f"multiboot2 at {mb2:#x}; {len(objects)} PURE objects without a privileged instruction")
+          f"multiboot2 at {mb2:#x}; {len(objects)} PURE objects without a privileged instruction; "
+          f"{len(movable)} objects without an absolute pointer")
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ boot_gdt_end:
 
         .balign 2
         .globl gdt_pointer_pa
-gdt_pointer_pa:                                                 /* for 32-bit code; head.S fills in the address */
+gdt_pointer_pa:                         /* for code at its load address, which fills in the address */
         .word   boot_gdt_end - boot_gdt - 1
-        .long   0
+        .quad   0
 
         .balign 16
         .globl boot_tss

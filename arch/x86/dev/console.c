@@ -21,16 +21,14 @@ static void send(const char *text, size_t bytes)
 
 void console_start(const struct options *options, const struct boot_framebuffer *framebuffer)
 {
-    const bool graphics =
-        framebuffer->kind == FRAMEBUFFER_RGB || framebuffer->kind == FRAMEBUFFER_INDEXED;
+    const bool text = framebuffer != NULL && framebuffer->kind != FRAMEBUFFER_RGB &&
+                      framebuffer->kind != FRAMEBUFFER_INDEXED;
 
     started = true;
     log_set_level(options->log_level);
     on_com1 = options->com1 && com1_start(options->com1_baud);
-    on_vga = options->vga && !graphics && vga_start();
-    if (on_com1 || on_vga) {
-        log_set_sink(send);
-    }
+    on_vga = options->vga && text && vga_start();
+    log_set_sink(on_com1 || on_vga ? send : NULL);
 }
 
 void console_emergency(void)

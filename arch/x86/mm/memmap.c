@@ -9,19 +9,28 @@
 
 #include "addr.h"
 
-#define MEMORY_TYPES (MEMORY_PERSISTENT + 1)
-
 /* The types by how careful they are: where several overlap, the one of the highest rank wins. */
-static const uint8_t type_of_rank[] = {
-    MEMORY_RAM,      MEMORY_ACPI_RECLAIM, MEMORY_PERSISTENT, MEMORY_ACPI_NVS,
-    MEMORY_RESERVED, MEMORY_DISABLED,     MEMORY_UNUSABLE,
-};
-static const uint8_t rank_of_type[MEMORY_TYPES] = {
-    [MEMORY_RAM] = 0,      [MEMORY_ACPI_RECLAIM] = 1, [MEMORY_PERSISTENT] = 2,
-    [MEMORY_ACPI_NVS] = 3, [MEMORY_RESERVED] = 4,     [MEMORY_DISABLED] = 5,
-    [MEMORY_UNUSABLE] = 6,
+static const uint32_t type_of_rank[] = {
+    MEMORY_RAM,      MEMORY_BOOT_SERVICES, MEMORY_ACPI_RECLAIM, MEMORY_PERSISTENT,
+    MEMORY_ACPI_NVS, MEMORY_RESERVED,      MEMORY_DISABLED,     MEMORY_UNUSABLE,
 };
 #define RANKS (sizeof(type_of_rank) / sizeof(type_of_rank[0]))
+
+/* RANKS for a type that is not known. */
+static uint32_t rank_of(uint32_t type)
+{
+    uint32_t rank = 0;
+
+    while (rank < RANKS && type_of_rank[rank] != type) {
+        rank++;
+    }
+    return rank;
+}
+
+static bool is_ram(enum memory_type type)
+{
+    return type == MEMORY_RAM || type == MEMORY_BOOT_SERVICES;
+}
 
 typedef __typeof__(((struct memmap_scratch *)0)->edges[0]) edge_t;
 
@@ -39,7 +48,7 @@ static bool mend_entry(const struct boot_range *entry, uint64_t physical_end,
         repairs->empty++;
         return false;
     }
-    if (entry->type < MEMORY_RAM || entry->type > MEMORY_PERSISTENT) {
+    if (rank_of(entry->type) == RANKS) {
         repairs->unknown++;
         type = MEMORY_RESERVED;
     }
@@ -48,7 +57,7 @@ static bool mend_entry(const struct boot_range *entry, uint64_t physical_end,
         repairs->wrapped += end != 0;
         end = UINT64_MAX;
     }
-    if (type == MEMORY_RAM && end > physical_end) {
+    if (is_ram(type) && end > physical_end) {
         repairs->clipped++;
         end = physical_end;
     }
@@ -145,7 +154,7 @@ static uint32_t smallest_ram(const struct memmap *map)
     uint64_t least = UINT64_MAX;
 
     for (uint32_t i = 0; i < map->count; i++) {
-        if (map->ranges[i].type == MEMORY_RAM && prange_bytes(map->ranges[i].bytes) < least) {
+        if (is_ram(map->ranges[i].type) && prange_bytes(map->ranges[i].bytes) < least) {
             smallest = i;
             least = prange_bytes(map->ranges[i].bytes);
         }
@@ -170,7 +179,7 @@ static bool append(struct memmap *map, uint32_t limit, struct memory_range range
         uint32_t victim = smallest_ram(map);
         uint64_t bytes = prange_bytes(range.bytes);
 
-        if (range.type == MEMORY_RAM &&
+        if (is_ram(range.type) &&
             (victim == limit || bytes < prange_bytes(map->ranges[victim].bytes))) {
             count_dropped(&map->repairs, bytes);
             return true;
@@ -196,7 +205,7 @@ struct open_types {
 
 static void cross_edge(struct open_types *open, const edge_t *edge, struct memmap_repairs *repairs)
 {
-    uint32_t rank = rank_of_type[edge->type];
+    uint32_t rank = rank_of(edge->type);
     uint32_t bit = 1U << rank;
 
     if (edge->opens) {
@@ -268,7 +277,7 @@ bool memmap_is_ram(const struct memmap *map, struct prange range)
     for (uint32_t i = 0; i < map->count && reached < range.end; i++) {
         struct prange bytes = map->ranges[i].bytes;
 
-        if (map->ranges[i].type == MEMORY_RAM && bytes.start <= reached && reached < bytes.end) {
+        if (is_ram(map->ranges[i].type) && bytes.start <= reached && reached < bytes.end) {
             reached = bytes.end;
         }
     }
@@ -278,7 +287,7 @@ bool memmap_is_ram(const struct memmap *map, struct prange range)
 bool memmap_touches_ram(const struct memmap *map, struct prange range)
 {
     for (uint32_t i = 0; i < map->count; i++) {
-        if (map->ranges[i].type == MEMORY_RAM && prange_overlaps(map->ranges[i].bytes, range)) {
+        if (is_ram(map->ranges[i].type) && prange_overlaps(map->ranges[i].bytes, range)) {
             return true;
         }
     }
@@ -290,7 +299,7 @@ uint64_t memmap_ram_bytes(const struct memmap *map)
     uint64_t bytes = 0;
 
     for (uint32_t i = 0; i < map->count; i++) {
-        if (map->ranges[i].type == MEMORY_RAM) {
+        if (is_ram(map->ranges[i].type)) {
             bytes += prange_bytes(map->ranges[i].bytes);
         }
     }
@@ -299,18 +308,23 @@ uint64_t memmap_ram_bytes(const struct memmap *map)
 
 const char *memory_type_name(enum memory_type type)
 {
-    static const char names[MEMORY_TYPES][sizeof("acpi-reclaim")] = {
-        [MEMORY_RAM] = "ram",
-        [MEMORY_RESERVED] = "reserved",
-        [MEMORY_ACPI_RECLAIM] = "acpi-reclaim",
-        [MEMORY_ACPI_NVS] = "acpi-nvs",
-        [MEMORY_UNUSABLE] = "unusable",
-        [MEMORY_DISABLED] = "disabled",
-        [MEMORY_PERSISTENT] = "persistent",
-    };
-
-    if (type < MEMORY_RAM || type > MEMORY_PERSISTENT) {
-        type = MEMORY_RESERVED;
+    switch (type) {
+    case MEMORY_RAM:
+        return "ram";
+    case MEMORY_ACPI_RECLAIM:
+        return "acpi-reclaim";
+    case MEMORY_ACPI_NVS:
+        return "acpi-nvs";
+    case MEMORY_UNUSABLE:
+        return "unusable";
+    case MEMORY_DISABLED:
+        return "disabled";
+    case MEMORY_PERSISTENT:
+        return "persistent";
+    case MEMORY_BOOT_SERVICES:
+        return "boot-services";
+    case MEMORY_RESERVED:
+        break;
     }
-    return names[type];
+    return "reserved";
 }

@@ -173,8 +173,8 @@ bool placement_find(const struct memmap *map, struct busy_list busy,
 
 /* --- the image ----------------------------------------------------------------------------- */
 
-struct status placement_image(const struct memmap *map, struct prange image, bool loader_moved,
-                              struct busy_list modules, uint64_t *target)
+uint64_t placement_image(const struct memmap *map, struct prange image, bool loader_moved,
+                         struct busy_list modules)
 {
     struct obstacles obstacles = {.own = {image}, .own_count = 1, .others = modules};
     struct placement_request request = {
@@ -183,21 +183,15 @@ struct status placement_image(const struct memmap *map, struct prange image, boo
         .below = GIB(4),
         .preference = PLACE_HIGHEST,
     };
-    bool can_stay = align_down(image.start, IMAGE_SLOT_BYTES) == image.start;
+    bool is_good =
+        align_down(image.start, IMAGE_SLOT_BYTES) == image.start && memmap_is_ram(map, image);
     uint64_t place;
     uint64_t missing;
 
-    *target = image.start;
-    if (can_stay && loader_moved) {
-        return status_ok();
+    if ((is_good && loader_moved) || !find(map, &obstacles, &request, &place, &missing)) {
+        return image.start;
     }
-    if (!find(map, &obstacles, &request, &place, &missing)) {
-        return can_stay ? status_ok() : status_at(PLACEMENT_NO_ROOM_IMAGE, missing);
-    }
-    if (!can_stay || place > image.start) {
-        *target = place;
-    }
-    return status_ok();
+    return !is_good || place > image.start ? place : image.start;
 }
 
 /* --- a native kernel ----------------------------------------------------------------------- */

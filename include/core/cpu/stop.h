@@ -10,6 +10,12 @@
  * halted. */
 void machine_stop_configure(bool reboot);
 
+/*
+ * What machine_stop tries first: a way back to whoever started Berth. NULL: none, as it is until somebody says so. It
+ * returns when there is no way back.
+ */
+void machine_stop_configure_exit(void (*way_back)(void));
+
 /* Print "halted" and halt for good; or restart the machine. */
 NORETURN void machine_stop(void);
 

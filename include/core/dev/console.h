@@ -14,8 +14,8 @@
 /*
  * Start the consoles that the options name and the machine has.
  *
- * @framebuffer  what the loader says is on display; VGA text is used unless it names a graphics
- * mode
+ * @framebuffer  what the loader says is on display on a PC BIOS: VGA text is used unless it names a graphics mode;
+ *               NULL where there is no VGA text, under UEFI
  */
 void console_start(const struct options *options, const struct boot_framebuffer *framebuffer);
 

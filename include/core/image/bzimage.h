@@ -26,6 +26,7 @@ struct bzimage {
     bool relocatable;
     bool entry_64;          /* XLF_KERNEL_64: a 64-bit entry at load address + 0x200 */
     bool above_4g;          /* XLF_CAN_BE_LOADED_ABOVE_4G: also initrd and command line */
+    bool efi_32;            /* XLF_EFI_HANDOVER_32: works on 32-bit UEFI, whatever its own width */
     uint64_t initrd_below;  /* exclusive end for the initrd: initrd_addr_max + 1, or 1 << 52 when
                                above_4g */
     uint32_t cmdline_bytes; /* longest command line, without its NUL */

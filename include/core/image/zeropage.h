@@ -6,6 +6,7 @@
 #ifndef IMAGE_ZEROPAGE_H
 #define IMAGE_ZEROPAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,12 +22,23 @@ struct zeropage_request {
     const struct bzimage *kernel;
     const char *cmdline;      /* cut to kernel->cmdline_bytes, which the caller reports */
     struct prange initrd;     /* empty: none */
-    const struct memmap *map; /* handed on whole, as e820 */
+    const struct memmap *map; /* handed on whole, as e820; boot services are RAM there */
     paddr_t rsdp;             /* 0: not known, the kernel searches itself */
     const struct boot_framebuffer *framebuffer;
-    paddr_t kernel_load; /* where the kernel is put: code32_start */
-    paddr_t block;       /* where the block will be */
+    const struct boot_efi *efi; /* NULL, or a system table of 0: no UEFI */
+    paddr_t kernel_load;        /* where the kernel is put: code32_start */
+    paddr_t block;              /* where the block will be */
 };
+
+/* Entries of the e820 table: fewer than map->count where neighbours become alike. */
+uint32_t zeropage_e820_entries(const struct memmap *map);
+
+/*
+ * Is the kernel told of the firmware's tables and memory map? 32-bit firmware only where it says
+ * that it can use it (efi_32), and no firmware whose memory map is missing. (Secure Boot and the
+ * kind of screen are told in any case.)
+ */
+bool zeropage_hands_on_efi(const struct bzimage *kernel, const struct boot_efi *efi);
 
 /* Size of the block for this request (whose `block`, `initrd`, `kernel_load` and `rsdp` are not
  * looked at). */

@@ -16,24 +16,35 @@
 #include "status.h"
 
 #define BOOT_MODULES_MAX   64
-#define BOOT_RANGES_MAX    2048
+#define BOOT_RANGES_MAX    6144
 #define BOOT_STRINGS_BYTES 65536
-#define BOOT_EFI_MAP_BYTES 131072
+#define BOOT_EFI_MAP_BYTES 311296
 #define BOOT_RSDP_BYTES    36
 #define BOOT_SMBIOS_BYTES  32
 
-/* The image's registers at entry, gathered by head.S: all that assembly tells C. Writer: head.S. */
+/* How the image was entered. */
+enum entry_path {
+    ENTRY_PATH_MULTIBOOT = 0,      /* boot/head.S, 32-bit */
+    ENTRY_PATH_MULTIBOOT2_EFI = 1, /* efi/entry.S, multiboot2 with boot services alive */
+    ENTRY_PATH_EFI = 2,            /* efi/entry.S, started by the firmware */
+};
+
+/* The image's registers at entry: all that assembly tells C. Writer: head.S, or the EFI stage. */
 struct entry_regs {
     uint32_t magic;     /* eax at entry */
     uint32_t info_pa;   /* ebx at entry */
     uint64_t load_base; /* physical address of the image's first byte, found from the instruction
                            pointer */
+    uint32_t path;      /* enum entry_path */
+    bool moved;         /* the EFI stage has moved the image */
     uint64_t entry_tsc; /* time-stamp counter at the first instruction */
 };
 
 enum boot_protocol {
     PROTOCOL_MULTIBOOT1,
     PROTOCOL_MULTIBOOT2,
+    PROTOCOL_MULTIBOOT2_EFI, /* boot services were alive; the EFI stage ended them */
+    PROTOCOL_EFI,            /* started by the firmware itself */
 };
 
 enum boot_firmware {
@@ -53,6 +64,8 @@ enum memory_type {
     MEMORY_UNUSABLE = 5,
     MEMORY_DISABLED = 6,
     MEMORY_PERSISTENT = 7,
+    /* Berth's own: RAM that UEFI's boot services used. RAM for a kernel, but nothing is placed there. */
+    MEMORY_BOOT_SERVICES = 0xb0075e41,
 };
 
 /* One entry of the loader's memory map, as it came: unsorted, unchecked, `type` any number at all.
@@ -95,6 +108,8 @@ struct boot_efi {
     uint64_t image_handle;    /* 0 when there is none */
     bool is_64bit;            /* which of the two kinds of system table it is */
     bool boot_services_live;  /* the loader has not called ExitBootServices */
+    bool secure_boot_told;    /* whether the firmware was asked about the next one */
+    bool secure_boot;         /* the firmware checks signatures */
     uint32_t map_descriptor_bytes;
     uint32_t map_descriptor_version;
     uint32_t map_bytes; /* of `map`, a whole number of descriptors; 0 when there is none */
@@ -123,9 +138,11 @@ struct boot_info {
     uint32_t module_count;
     struct boot_module modules[BOOT_MODULES_MAX];
 
+    paddr_t rsdp_pa;     /* the firmware's own, where it is told; 0: not told */
     uint32_t rsdp_bytes; /* 0, 20 (ACPI 1.0) or 36 (ACPI 2.0 and later) */
     uint8_t rsdp[BOOT_RSDP_BYTES];
 
+    paddr_t smbios_pa;    /* of the entry point structure, where it is told; 0: not told */
     uint8_t smbios_major; /* 0 when not told */
     uint8_t smbios_minor;
     uint32_t smbios_bytes;
@@ -159,6 +176,15 @@ struct status boot_info_decode(const struct entry_regs *regs, const struct physi
  */
 struct status multiboot2_decode(const struct physical_view *memory, uint64_t info_pa,
                                 struct boot_info *out);
+
+/*
+ * Find only what the EFI stage needs before it may write anything: the 64-bit system table and the loader's image
+ * handle (0 when it is not told).
+ *
+ * @return  false when there is no system table, or no block
+ */
+bool multiboot2_find_efi(const struct physical_view *memory, uint64_t info_pa,
+                         uint64_t *system_table_pa, uint64_t *image_handle);
 
 /*
  * Decode a multiboot1 information structure with everything it points to.

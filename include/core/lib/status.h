@@ -32,7 +32,6 @@ enum status_code {
     MEMMAP_FULL,  /* more non-RAM ranges than can be held after sanitising */
 
     /* Placement. offset = how many bytes were missing in the largest suitable hole. */
-    PLACEMENT_NO_ROOM_IMAGE,
     PLACEMENT_NO_ROOM_KERNEL,
     PLACEMENT_NO_ROOM_INITRD,
     PLACEMENT_NO_ROOM_HANDOFF, /* zero page, command line */

@@ -12,7 +12,7 @@
 #include "boot_info.h"
 #include "status.h"
 
-#define MEMMAP_RANGES_MAX 4096
+#define MEMMAP_RANGES_MAX 12288
 
 struct memory_range {
     struct prange bytes; /* never empty */
@@ -41,7 +41,9 @@ struct memmap {
 /*
  * Sanitise the loader's ranges. Where entries overlap, the type that is more careful wins:
  * unusable, then disabled, then reserved (and unknown), then ACPI NVS, then persistent, then ACPI
- * reclaim, then RAM.
+ * reclaim, then boot services, then RAM.
+ *
+ * What is said of RAM here and below is true of boot services too: it is RAM for a kernel.
  *
  * @physical_bits  of the CPU, 32 to 52: RAM from 1 << physical_bits on is left out; other types are
  * kept
@@ -75,7 +77,8 @@ bool memmap_touches_ram(const struct memmap *map, struct prange range);
 /* How many bytes of RAM there are. */
 uint64_t memmap_ram_bytes(const struct memmap *map);
 
-/* "ram", "reserved", "acpi-reclaim", "acpi-nvs", "unusable", "disabled", "persistent". */
+/* "ram", "reserved", "acpi-reclaim", "acpi-nvs", "unusable", "disabled", "persistent",
+ * "boot-services". */
 const char *memory_type_name(enum memory_type type);
 
 #endif

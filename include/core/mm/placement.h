@@ -1,8 +1,9 @@
 /*
  * Where everything goes: a pure function of the memory map and of sizes.
  *
- * What is promised for every result: it lies wholly in RAM; it overlaps nothing that is busy;
- * alignment and limits hold; and it stays clear of the first page of memory.
+ * What is promised for every result: it lies wholly in RAM, none of it in what boot services used;
+ * it overlaps nothing that is busy; alignment and limits hold; and it stays clear of the first page
+ * of memory. (An initrd that need not move stays in either kind of RAM.)
  */
 #ifndef MM_PLACEMENT_H
 #define MM_PLACEMENT_H
@@ -46,18 +47,15 @@ bool placement_find(const struct memmap *map, struct busy_list busy,
                     const struct placement_request *request, uint64_t *place, uint64_t *missing);
 
 /*
- * Where the image should be. It stays when the loader moved it (and its base is aligned); otherwise
- * it goes to the highest slot below 4 GiB that overlaps neither itself nor anything busy, if that
- * is above where it is.
+ * Where the image should be. A place that is aligned and in RAM is good, and the image stays there when the loader
+ * chose it; otherwise it goes to the highest slot below 4 GiB that overlaps neither itself nor a module, if that is
+ * above where it is, or if where it is is not good. Without such a slot it stays: it runs from any page.
  *
- * @image    where it is now
- * @busy     modules; the image itself need not be among them
- * @target   its new start, or image.start when it stays
- * @return   STATUS_OK; PLACEMENT_NO_ROOM_IMAGE when it cannot stay (not aligned) and there is no
- * place
+ * @image   where it is now
+ * @return  its new start, or image.start when it stays
  */
-struct status placement_image(const struct memmap *map, struct prange image, bool loader_moved,
-                              struct busy_list modules, uint64_t *target);
+uint64_t placement_image(const struct memmap *map, struct prange image, bool loader_moved,
+                         struct busy_list modules);
 
 /* What a native kernel needs. */
 struct guest_needs {

@@ -7,10 +7,12 @@
 #include "boot_info.h"
 #include "bzimage.h"
 #include "compiler.h"
+#include "efi_handoff.h"
 #include "memmap.h"
 #include "native.h"
 #include "options.h"
 #include "placement.h"
+#include "zeropage.h"
 
 /*
  * The C entry, on the boot stack with own GDT, TSS and IDT, bss cleared and the low 4 GiB
@@ -20,12 +22,28 @@
  */
 NORETURN void __start_xen(const struct entry_regs *regs);
 
-/* What is about to be started: everything decided, nothing moved. */
+/*
+ * Go through all stages up to the guest's placement without writing anything but Berth's own structures. Stops with an
+ * error where __start_xen would: for the EFI stage, as long as there is a firmware to return to.
+ *
+ * @regs  with the EFI stage's findings, a memory map among them, in efi_handoff_storage
+ */
+void start_rehearse(const struct entry_regs *regs);
+
+/*
+ * Where the loader's information and the EFI stage's findings are kept. The EFI stage writes the second, and borrows
+ * the first; from __start_xen on both are const.
+ */
+extern struct boot_info boot_info_storage;
+extern struct efi_handoff efi_handoff_storage;
+
+/* What is about to be started: everything decided, nothing written. */
 struct native_guest {
     const struct bzimage *kernel;
     struct prange kernel_payload; /* where the protected-mode part is now */
     struct prange initrd;         /* where it is now; empty: none */
     struct guest_placement place;
+    struct zeropage_request page;
     struct native_entry entry;
 };
 
@@ -33,15 +51,15 @@ struct native_guest {
 void guest_choose(enum dom0_mode mode);
 
 /*
- * Read the kernel (module 0) and the initrd (module 1), place them, and write the zero page where
- * it will stay. Stops with an error when that cannot be done.
+ * Read the kernel (module 0) and the initrd (module 1), and decide where everything goes. Stops with an error when that
+ * cannot be done.
  *
  * @image  where Berth is, not to be overwritten
  */
 struct native_guest guest_prepare(const struct boot_info *info, const struct memmap *map,
                                   struct prange image);
 
-/* Move kernel and initrd to their places. The loader's copies may be overwritten. */
+/* Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. */
 void guest_put_in_place(const struct native_guest *guest);
 
 #endif

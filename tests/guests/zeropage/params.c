@@ -289,8 +289,9 @@ static void check_linear_screen(const struct handover *handover)
     uint64_t pitch = field(handover, SI_LFB_PITCH, 2);
     uint64_t depth = field(handover, SI_LFB_DEPTH, 2);
     uint64_t frame = pitch * field(handover, SI_LFB_HEIGHT, 2);
-    /* For this type the size is counted in 64 KiB units. */
-    uint64_t size = field(handover, SI_LFB_SIZE, 4) * 0x10000;
+    /* VLFB counts its size in units of 64 KiB, EFI in bytes. */
+    uint64_t unit = field(handover, SI_IS_VGA, 1) == SCREEN_EFI ? 1 : 0x10000;
+    uint64_t size = field(handover, SI_LFB_SIZE, 4) * unit;
     bool wide = (field(handover, SI_CAPABILITIES, 4) & SI_CAP_64BIT_BASE) != 0;
 
     check(base != 0, "screen: frame buffer has an address", base, 1);
@@ -312,11 +313,13 @@ static void check_screen(const struct handover *handover)
     uint64_t type = field(handover, SI_IS_VGA, 1);
 
     print_screen(handover);
-    check(type == SCREEN_NONE || type == SCREEN_TEXT || type == SCREEN_LINEAR, "screen: known type",
-          type, SCREEN_TEXT);
+    check(type == SCREEN_NONE || type == SCREEN_TEXT || type == SCREEN_LINEAR || type == SCREEN_EFI,
+          "screen: known type", type, SCREEN_TEXT);
+    check_equal("screen: EFI's where there is EFI, and only there",
+                type == SCREEN_EFI && field(handover, ZP_EFI_SIGNATURE, 4) == 0, false);
     if (type == SCREEN_TEXT) {
         check_text_screen(handover);
-    } else if (type == SCREEN_LINEAR) {
+    } else if (type == SCREEN_LINEAR || type == SCREEN_EFI) {
         check_linear_screen(handover);
     }
     check_equal("screen: unused bytes are zero",
@@ -359,6 +362,58 @@ static void check_rsdp(const struct handover *handover)
     }
 }
 
+/* --- UEFI --- */
+/* What the firmware's runtime code keeps is never RAM for the kernel: both maps come from one source. */
+static void check_efi_map(const struct handover *handover, uint64_t at, uint64_t bytes,
+                          uint64_t stride)
+{
+    uint64_t runtime_in_ram = 0;
+
+    for (uint64_t offset = 0; offset + stride <= bytes; offset += stride) {
+        const uint8_t *descriptor = at_address(at + offset);
+        uint64_t start = get_bytes(descriptor + EFI_DESCRIPTOR_START, 8);
+        uint64_t length = get_bytes(descriptor + EFI_DESCRIPTOR_PAGES, 8) << 12;
+
+        if ((get_bytes(descriptor + EFI_DESCRIPTOR_ATTRIBUTE, 8) & EFI_ATTRIBUTE_RUNTIME) != 0) {
+            runtime_in_ram += touches_ram(handover, (struct range){start, start + length});
+        }
+    }
+    check_equal("efi: no runtime memory is RAM", runtime_in_ram, 0);
+}
+
+/* Source: zero-page.rst, "efi_info"; UEFI specification 2.10, sections 4.3 and 7.2.3. */
+static void check_efi(const struct handover *handover)
+{
+    uint64_t signature = field(handover, ZP_EFI_SIGNATURE, 4);
+    uint64_t system = field(handover, ZP_EFI_SYSTEM, 4) | field(handover, ZP_EFI_SYSTEM_HIGH, 4)
+                                                              << 32;
+    uint64_t map = field(handover, ZP_EFI_MAP, 4) | field(handover, ZP_EFI_MAP_HIGH, 4) << 32;
+    uint64_t map_bytes = field(handover, ZP_EFI_MAP_BYTES, 4);
+    uint64_t stride = field(handover, ZP_EFI_STRIDE, 4);
+
+    print("EFI ");
+    print_hex(signature);
+    print("\n");
+    if (signature == 0) {
+        check_equal("efi: nothing without a signature",
+                    system | map | map_bytes | stride | field(handover, ZP_EFI_VERSION, 4), 0);
+        return;
+    }
+    check(signature == EFI_SIGNATURE_64 || signature == EFI_SIGNATURE_32, "efi: signature",
+          signature, EFI_SIGNATURE_64);
+    check(reach(system, 8) && starts_with((const char *)at_address(system), "IBI SYST"),
+          "efi: system table", system, 0);
+    check(stride >= EFI_DESCRIPTOR_BYTES && map_bytes != 0 &&
+              (uint32_t)map_bytes % (uint32_t)stride == 0,
+          "efi: map's size", map_bytes, stride);
+    if (check(reach(map, map_bytes), "efi: map can be reached", map, 0)) {
+        check(map % 8 == 0, "efi: map is aligned", map, 0);
+        check_efi_map(handover, map, map_bytes, stride);
+    }
+    check(field(handover, ZP_SECURE_BOOT, 1) != 1 && field(handover, ZP_SECURE_BOOT, 1) <= 3,
+          "efi: secure_boot", field(handover, ZP_SECURE_BOOT, 1), 2);
+}
+
 /* --- everything else --- */
 /* Fields that something above looked at: offset and length. The memory map and the header depend on
  * their lengths. */
@@ -368,6 +423,7 @@ static const uint16_t explained[][2] = {
     {ZP_EXT_RAMDISK_IMAGE, 4},
     {ZP_EXT_RAMDISK_SIZE, 4},
     {ZP_EXT_CMD_LINE_PTR, 4},
+    {ZP_EFI_SIGNATURE, 32},
     {ZP_E820_ENTRIES, 1},
     {HEADER_START, HEADER_END - HEADER_START},
 };
@@ -378,6 +434,9 @@ static bool is_explained(const struct handover *handover, unsigned int offset)
         ZP_E820_TABLE + E820_ENTRY_BYTES * (unsigned int)field(handover, ZP_E820_ENTRIES, 1);
 
     if (offset >= ZP_E820_TABLE && offset < map_end) {
+        return true;
+    }
+    if (offset == ZP_SECURE_BOOT && field(handover, ZP_EFI_SIGNATURE, 4) != 0) {
         return true;
     }
     for (unsigned int i = 0; i < sizeof(explained) / sizeof(explained[0]); i++) {
@@ -413,4 +472,5 @@ void check_fields(const struct handover *handover)
     check_map(handover);
     check_screen(handover);
     check_rsdp(handover);
+    check_efi(handover);
 }

@@ -10,7 +10,16 @@
 #define ZP_EXT_RAMDISK_IMAGE 0x0c0
 #define ZP_EXT_RAMDISK_SIZE  0x0c4
 #define ZP_EXT_CMD_LINE_PTR  0x0c8
+#define ZP_EFI_SIGNATURE     0x1c0 /* efi_info, 32 bytes */
+#define ZP_EFI_SYSTEM        0x1c4
+#define ZP_EFI_STRIDE        0x1c8
+#define ZP_EFI_VERSION       0x1cc
+#define ZP_EFI_MAP           0x1d0
+#define ZP_EFI_MAP_BYTES     0x1d4
+#define ZP_EFI_SYSTEM_HIGH   0x1d8
+#define ZP_EFI_MAP_HIGH      0x1dc
 #define ZP_E820_ENTRIES      0x1e8
+#define ZP_SECURE_BOOT       0x1ec
 #define ZP_E820_TABLE        0x2d0
 
 #define ZP_VID_MODE         0x1fa
@@ -62,6 +71,15 @@
 #define SCREEN_NONE   0x00
 #define SCREEN_TEXT   0x01
 #define SCREEN_LINEAR 0x23 /* VIDEO_TYPE_VLFB */
+#define SCREEN_EFI    0x70 /* VIDEO_TYPE_EFI */
+
+#define EFI_SIGNATURE_64         0x34364c45u /* "EL64" */
+#define EFI_SIGNATURE_32         0x32334c45u /* "EL32" */
+#define EFI_DESCRIPTOR_BYTES     40
+#define EFI_DESCRIPTOR_START     8
+#define EFI_DESCRIPTOR_PAGES     24
+#define EFI_DESCRIPTOR_ATTRIBUTE 32
+#define EFI_ATTRIBUTE_RUNTIME    0x8000000000000000ull
 
 /* ACPI specification 6.5, table 5.3 */
 #define RSDP_BYTES_10 20

@@ -121,6 +121,7 @@ static void read_limits(const struct setup_header *header, struct bzimage *out)
 
     out->entry_64 = (flags & XLF_KERNEL_64) != 0;
     out->above_4g = out->entry_64 && (flags & XLF_CAN_BE_LOADED_ABOVE_4G) != 0;
+    out->efi_32 = (flags & XLF_EFI_HANDOVER_32) != 0;
     out->initrd_below = out->above_4g ? PHYSICAL_END : (uint64_t)header->initrd_addr_max + 1;
     out->cmdline_bytes = header->cmdline_size;
 }

@@ -3,6 +3,7 @@
  *
  *      0         struct boot_params
  *      4096      one set-up data node with the memory map's entries beyond the first 128, if any
+ *      behind    UEFI's own memory map, if any
  *      behind    the command line with its NUL
  */
 #include "zeropage.h"
@@ -13,10 +14,66 @@
 #include "cursor.h"
 #include "mem.h"
 
+/* --- the memory map ------------------------------------------------------------------------ */
+
+/* A walk over the memory map as the kernel sees it. */
+struct e820_walk {
+    const struct memmap *map;
+    uint32_t index;
+};
+
+static uint32_t e820_type(enum memory_type type)
+{
+    switch (type) {
+    case MEMORY_BOOT_SERVICES:
+        return E820_TYPE_RAM;
+    case MEMORY_DISABLED:
+        /* Linux does not know it; memory that is not there is best left alone as reserved. */
+        return E820_TYPE_RESERVED;
+    default:
+        return type;
+    }
+}
+
+/* Neighbours that touch and have become alike are one entry. */
+static bool next_e820(struct e820_walk *walk, struct e820_entry *entry)
+{
+    const struct memory_range *range = &walk->map->ranges[walk->index];
+    const struct memory_range *end = &walk->map->ranges[walk->map->count];
+
+    if (range == end) {
+        return false;
+    }
+    *entry = (struct e820_entry){range->bytes.start, 0, e820_type(range->type)};
+    do {
+        entry->size += prange_bytes(range->bytes);
+        range++;
+    } while (range != end && range->bytes.start == entry->addr + entry->size &&
+             e820_type(range->type) == entry->type);
+    walk->index = (uint32_t)(range - walk->map->ranges);
+    return true;
+}
+
+uint32_t zeropage_e820_entries(const struct memmap *map)
+{
+    struct e820_walk walk = {map, 0};
+    struct e820_entry entry;
+    uint32_t count = 0;
+
+    while (next_e820(&walk, &entry)) {
+        count++;
+    }
+    return count;
+}
+
 /* --- the block's layout -------------------------------------------------------------------- */
+
+#define EFI_MAP_ALIGN 8
 
 struct block_layout {
     uint32_t extra_entries; /* memory map entries in the set-up data node; 0: no node */
+    size_t efi_map_at;
+    size_t efi_map_bytes; /* 0: the kernel is not told of UEFI */
     size_t cmdline_at;
     size_t cmdline_bytes; /* without the NUL */
     size_t end;
@@ -24,18 +81,22 @@ struct block_layout {
 
 static struct block_layout lay_out(const struct zeropage_request *request)
 {
-    struct block_layout layout = {0};
+    const uint32_t entries = zeropage_e820_entries(request->map);
+    struct block_layout layout = {.cmdline_at = ZERO_PAGE_BYTES};
 
     /* A kernel without setup_data (before protocol 2.09) takes the first 128 entries, and no more.
      */
-    if (request->map->count > E820_ENTRIES_IN_ZERO_PAGE &&
-        request->kernel->protocol >= BOOT_PROTOCOL_2_09) {
-        layout.extra_entries = request->map->count - E820_ENTRIES_IN_ZERO_PAGE;
+    if (entries > E820_ENTRIES_IN_ZERO_PAGE && request->kernel->protocol >= BOOT_PROTOCOL_2_09) {
+        layout.extra_entries = entries - E820_ENTRIES_IN_ZERO_PAGE;
     }
-    layout.cmdline_at = ZERO_PAGE_BYTES;
     if (layout.extra_entries != 0) {
         layout.cmdline_at +=
             sizeof(struct setup_data) + layout.extra_entries * sizeof(struct e820_entry);
+    }
+    if (zeropage_hands_on_efi(request->kernel, request->efi)) {
+        layout.efi_map_at = align_up(layout.cmdline_at, EFI_MAP_ALIGN);
+        layout.efi_map_bytes = request->efi->map_bytes;
+        layout.cmdline_at = layout.efi_map_at + layout.efi_map_bytes;
     }
     while (layout.cmdline_bytes < request->kernel->cmdline_bytes &&
            request->cmdline[layout.cmdline_bytes] != '\0') {
@@ -50,27 +111,15 @@ uint64_t zeropage_bytes(const struct zeropage_request *request)
     return lay_out(request).end;
 }
 
-/* --- the memory map ------------------------------------------------------------------------ */
-
-static struct e820_entry e820_from(const struct memory_range *range)
-{
-    /* Linux does not know "disabled"; memory that is not there is best left alone as reserved. */
-    uint32_t type = range->type == MEMORY_DISABLED ? E820_TYPE_RESERVED : (uint32_t)range->type;
-
-    return (struct e820_entry){range->bytes.start, prange_bytes(range->bytes), type};
-}
-
 static void fill_e820(const struct zeropage_request *request, const struct block_layout *layout,
                       struct boot_params *params)
 {
-    const struct memmap *map = request->map;
-    uint32_t in_page =
-        map->count < E820_ENTRIES_IN_ZERO_PAGE ? map->count : E820_ENTRIES_IN_ZERO_PAGE;
+    struct e820_walk walk = {request->map, 0};
 
-    for (uint32_t i = 0; i < in_page; i++) {
-        params->e820_table[i] = e820_from(&map->ranges[i]);
+    while (params->e820_entries < E820_ENTRIES_IN_ZERO_PAGE &&
+           next_e820(&walk, &params->e820_table[params->e820_entries])) {
+        params->e820_entries++;
     }
-    params->e820_entries = (uint8_t)in_page;
     if (layout->extra_entries == 0) {
         return;
     }
@@ -82,9 +131,54 @@ static void fill_e820(const struct zeropage_request *request, const struct block
         .len = layout->extra_entries * sizeof(struct e820_entry),
     };
     for (uint32_t i = 0; i < layout->extra_entries; i++) {
-        entries[i] = e820_from(&map->ranges[in_page + i]);
+        next_e820(&walk, &entries[i]);
     }
     params->hdr.setup_data = request->block.pa + ZERO_PAGE_BYTES;
+}
+
+/* --- the firmware -------------------------------------------------------------------------- */
+
+static bool is_uefi(const struct boot_efi *efi)
+{
+    return efi && efi->system_table_pa != 0;
+}
+
+bool zeropage_hands_on_efi(const struct bzimage *kernel, const struct boot_efi *efi)
+{
+    return is_uefi(efi) && efi->map_bytes != 0 && (efi->is_64bit || kernel->efi_32);
+}
+
+static uint8_t secure_boot(const struct boot_efi *efi)
+{
+    if (!efi->secure_boot_told) {
+        return SECURE_BOOT_UNSET;
+    }
+    return efi->secure_boot ? SECURE_BOOT_ENABLED : SECURE_BOOT_DISABLED;
+}
+
+static void fill_efi(const struct zeropage_request *request, const struct block_layout *layout,
+                     struct boot_params *params)
+{
+    const struct boot_efi *efi = request->efi;
+    const uint64_t map_pa = request->block.pa + layout->efi_map_at;
+
+    if (is_uefi(efi)) {
+        params->secure_boot = secure_boot(efi);
+    }
+    if (!zeropage_hands_on_efi(request->kernel, efi)) {
+        return;
+    }
+    memcpy((uint8_t *)params + layout->efi_map_at, efi->map, layout->efi_map_bytes);
+    params->efi_info = (struct efi_info){
+        .efi_loader_signature = efi->is_64bit ? EFI_SIGNATURE_64 : EFI_SIGNATURE_32,
+        .efi_systab = (uint32_t)efi->system_table_pa,
+        .efi_systab_hi = (uint32_t)(efi->system_table_pa >> 32),
+        .efi_memdesc_size = efi->map_descriptor_bytes,
+        .efi_memdesc_version = efi->map_descriptor_version,
+        .efi_memmap = (uint32_t)map_pa,
+        .efi_memmap_hi = (uint32_t)(map_pa >> 32),
+        .efi_memmap_size = (uint32_t)layout->efi_map_bytes,
+    };
 }
 
 /* --- the screen ---------------------------------------------------------------------------- */
@@ -138,17 +232,18 @@ static bool frame_is_believable(const struct boot_framebuffer *framebuffer,
            framebuffer->blue.position + framebuffer->blue.size_bits <= depth;
 }
 
-static void fill_linear_frame(const struct boot_framebuffer *framebuffer,
+static void fill_linear_frame(const struct boot_framebuffer *framebuffer, bool of_uefi,
                               struct screen_info *screen)
 {
     uint64_t bytes = (uint64_t)framebuffer->pitch_bytes * framebuffer->height;
+    uint64_t unit = of_uefi ? 1 : VIDEO_LFB_SIZE_UNIT;
 
-    screen->orig_video_isVGA = VIDEO_IS_LINEAR_FRAME;
+    screen->orig_video_isVGA = of_uefi ? VIDEO_IS_EFI_FRAME : VIDEO_IS_LINEAR_FRAME;
     screen->lfb_width = (uint16_t)framebuffer->width;
     screen->lfb_height = (uint16_t)framebuffer->height;
     screen->lfb_depth = framebuffer->bits_per_pixel;
     screen->lfb_linelength = (uint16_t)framebuffer->pitch_bytes;
-    screen->lfb_size = (uint32_t)((bytes + VIDEO_LFB_SIZE_UNIT - 1) / VIDEO_LFB_SIZE_UNIT);
+    screen->lfb_size = (uint32_t)((bytes + unit - 1) / unit);
     screen->lfb_base = (uint32_t)framebuffer->base.pa;
     screen->ext_lfb_base = (uint32_t)(framebuffer->base.pa >> 32);
     if (screen->ext_lfb_base != 0) {
@@ -177,13 +272,15 @@ static void fill_text(const struct boot_framebuffer *framebuffer, struct screen_
 }
 
 /* Text and true colour; otherwise all stays zero, which says that there is no display. */
-static void fill_screen(const struct boot_framebuffer *framebuffer, const struct memmap *map,
-                        struct screen_info *screen)
+static void fill_screen(const struct zeropage_request *request, struct screen_info *screen)
 {
+    const struct boot_framebuffer *framebuffer = request->framebuffer;
+
     if (framebuffer->kind == FRAMEBUFFER_TEXT) {
         fill_text(framebuffer, screen);
-    } else if (framebuffer->kind == FRAMEBUFFER_RGB && frame_is_believable(framebuffer, map)) {
-        fill_linear_frame(framebuffer, screen);
+    } else if (framebuffer->kind == FRAMEBUFFER_RGB &&
+               frame_is_believable(framebuffer, request->map)) {
+        fill_linear_frame(framebuffer, is_uefi(request->efi), screen);
     }
 }
 
@@ -240,6 +337,7 @@ void zeropage_build(const struct zeropage_request *request, void *block, uint64_
     memcpy(bytes + layout.cmdline_at, request->cmdline, layout.cmdline_bytes);
     bytes[layout.cmdline_at + layout.cmdline_bytes] = '\0';
     params->acpi_rsdp_addr = request->rsdp.pa;
-    fill_screen(request->framebuffer, request->map, &params->screen_info);
+    fill_efi(request, &layout, params);
+    fill_screen(request, &params->screen_info);
     fill_e820(request, &layout, params);
 }
