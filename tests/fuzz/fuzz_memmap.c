@@ -23,7 +23,8 @@ static bool is_covered(const struct boot_info *info, uint64_t address, enum memo
 {
     for (uint32_t i = 0; i < info->range_count; i++) {
         const struct boot_range *range = &info->ranges[i];
-        bool unknown = range->type == 0 || range->type > MEMORY_PERSISTENT;
+        bool unknown = range->type == 0 ||
+                       (range->type > MEMORY_PERSISTENT && range->type != MEMORY_BOOT_SERVICES);
 
         if ((range->type == type || (unknown && type == MEMORY_RESERVED)) &&
             address >= range->base && address - range->base < range->length) {
@@ -66,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct memory_range *range = &map.ranges[i];
 
         require(range->bytes.start < range->bytes.end);
-        require(range->type != MEMORY_RAM || range->bytes.end <= 1ULL << physical_bits);
+        require((range->type != MEMORY_RAM && range->type != MEMORY_BOOT_SERVICES) ||
+                range->bytes.end <= 1ULL << physical_bits);
         require(is_covered(&info, range->bytes.start, range->type));
         require(is_covered(&info, range->bytes.end - 1, range->type));
         require(i == 0 || range->bytes.start > range[-1].bytes.end ||

@@ -58,7 +58,8 @@ static inline uint64_t run_mask(uint32_t first, uint32_t cells)
     return (cells == 64 ? UINT64_MAX : (1ULL << cells) - 1) << first;
 }
 
-/* A random map of RAM, reservations and holes; returns the cells of RAM. */
+/* A random map of RAM, reservations, boot services and holes; returns the cells of RAM, where things
+ * may be placed. */
 static inline uint64_t random_map(struct random *random, const struct row *row, struct memmap *map)
 {
     uint64_t ram = 0;
@@ -68,7 +69,7 @@ static inline uint64_t random_map(struct random *random, const struct row *row, 
         uint32_t part_end = i < row->split ? row->split : row->cells;
         uint32_t run = 1 + random_below(random, 16);
         uint32_t end = run < part_end - i ? i + run : part_end;
-        uint32_t kind = random_below(random, 6);
+        uint32_t kind = random_below(random, 7);
         struct prange bytes = {cell_start(row, i), cell_end(row, end - 1)};
 
         if (kind < 4) {
@@ -80,8 +81,9 @@ static inline uint64_t random_map(struct random *random, const struct row *row, 
             } else {
                 map->ranges[map->count++] = (struct memory_range){bytes, MEMORY_RAM};
             }
-        } else if (kind == 4) {
-            map->ranges[map->count++] = (struct memory_range){bytes, MEMORY_RESERVED};
+        } else if (kind < 6) {
+            map->ranges[map->count++] =
+                (struct memory_range){bytes, kind == 4 ? MEMORY_RESERVED : MEMORY_BOOT_SERVICES};
         }
         i = end;
     }

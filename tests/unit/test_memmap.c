@@ -101,8 +101,8 @@ static void test_of_two_types_the_more_careful_one_wins(void **state)
 {
     /* The contract's order, most careful first. */
     static const enum memory_type order[] = {
-        MEMORY_UNUSABLE,   MEMORY_DISABLED,     MEMORY_RESERVED, MEMORY_ACPI_NVS,
-        MEMORY_PERSISTENT, MEMORY_ACPI_RECLAIM, MEMORY_RAM,
+        MEMORY_UNUSABLE,   MEMORY_DISABLED,     MEMORY_RESERVED,      MEMORY_ACPI_NVS,
+        MEMORY_PERSISTENT, MEMORY_ACPI_RECLAIM, MEMORY_BOOT_SERVICES, MEMORY_RAM,
     };
 
     (void)state;
@@ -122,7 +122,7 @@ static void test_of_two_types_the_more_careful_one_wins(void **state)
 
 static void test_an_unknown_type_is_reserved(void **state)
 {
-    static const uint32_t unknown[] = {0, 8, 12, 128, 0x80000000, UINT32_MAX};
+    static const uint32_t unknown[] = {0, 8, 12, MEMORY_BOOT_SERVICES - 1, 0x80000000, UINT32_MAX};
 
     (void)state;
     start_info();
@@ -262,6 +262,29 @@ static void test_ram_is_asked_for_by_range(void **state)
     assert_true(memmap_is_ram(&map, (struct prange){0x1800, 0x2800}));
 }
 
+static void test_what_boot_services_used_is_ram_in_a_range_of_its_own(void **state)
+{
+    (void)state;
+    start_info();
+    add(0x2000, 0x1000, MEMORY_BOOT_SERVICES);
+    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, STATUS_OK);
+    add(0x1000, 0x1000, MEMORY_RAM);
+    add(0x3000, 0x1000, MEMORY_RAM);
+    add((1ULL << BITS) - 0x1000, 0x2000, MEMORY_BOOT_SERVICES);
+    build_ok();
+    assert_int_equal(map.repairs.unknown, 0);
+    assert_int_equal(map.repairs.clipped, 1);
+    assert_int_equal(map.count, 4);
+    assert_range(0, 0x1000, 0x2000, MEMORY_RAM);
+    assert_range(1, 0x2000, 0x3000, MEMORY_BOOT_SERVICES);
+    assert_range(2, 0x3000, 0x4000, MEMORY_RAM);
+    assert_range(3, (1ULL << BITS) - 0x1000, 1ULL << BITS, MEMORY_BOOT_SERVICES);
+    assert_int_equal(memmap_ram_bytes(&map), 0x4000);
+    assert_true(memmap_is_ram(&map, (struct prange){0x1000, 0x4000}));
+    assert_false(memmap_is_ram(&map, (struct prange){0x1000, 0x4001}));
+    assert_true(memmap_touches_ram(&map, (struct prange){0x2800, 0x2801}));
+}
+
 static void test_each_type_has_its_name(void **state)
 {
     (void)state;
@@ -272,6 +295,7 @@ static void test_each_type_has_its_name(void **state)
     assert_string_equal(memory_type_name(MEMORY_UNUSABLE), "unusable");
     assert_string_equal(memory_type_name(MEMORY_DISABLED), "disabled");
     assert_string_equal(memory_type_name(MEMORY_PERSISTENT), "persistent");
+    assert_string_equal(memory_type_name(MEMORY_BOOT_SERVICES), "boot-services");
     assert_string_equal(memory_type_name((enum memory_type)0), "reserved");
     assert_string_equal(memory_type_name((enum memory_type)8), "reserved");
 }
@@ -315,19 +339,26 @@ static unsigned int care(uint32_t type)
     switch (type) {
     case MEMORY_RAM:
         return 1;
-    case MEMORY_ACPI_RECLAIM:
+    case MEMORY_BOOT_SERVICES:
         return 2;
-    case MEMORY_PERSISTENT:
+    case MEMORY_ACPI_RECLAIM:
         return 3;
-    case MEMORY_ACPI_NVS:
+    case MEMORY_PERSISTENT:
         return 4;
+    case MEMORY_ACPI_NVS:
+        return 5;
     case MEMORY_DISABLED:
-        return 6;
-    case MEMORY_UNUSABLE:
         return 7;
+    case MEMORY_UNUSABLE:
+        return 8;
     default:
-        return type == 0 || type == 0xff || type == MEMORY_RESERVED ? 5 : 0;
+        return type == 0 || type == 0xff || type == MEMORY_RESERVED ? 6 : 0;
     }
+}
+
+static bool counts_as_ram(uint32_t type)
+{
+    return type == MEMORY_RAM || type == MEMORY_BOOT_SERVICES;
 }
 
 struct painted {
@@ -338,7 +369,7 @@ struct painted {
 
 struct oracle {
     uint8_t care[CELLS];
-    uint8_t type[CELLS];
+    uint32_t type[CELLS];
     struct memmap_repairs repairs;
     uint32_t count;
     struct painted entries[40];
@@ -348,7 +379,7 @@ static void paint(struct oracle *oracle, const struct window *window, uint32_t f
                   uint32_t cells, uint32_t type)
 {
     uint32_t end = first + cells;
-    bool unknown = type == 0 || type > 7;
+    bool unknown = type == 0 || (type > 7 && type != MEMORY_BOOT_SERVICES);
 
     oracle->repairs.empty += cells == 0;
     oracle->repairs.unknown += cells != 0 && unknown;
@@ -357,7 +388,7 @@ static void paint(struct oracle *oracle, const struct window *window, uint32_t f
         oracle->repairs.wrapped++;
         end = CELLS;
     }
-    if (cells != 0 && type == MEMORY_RAM && end > window->physical_cells) {
+    if (cells != 0 && counts_as_ram(type) && end > window->physical_cells) {
         oracle->repairs.clipped++;
         end = window->physical_cells;
     }
@@ -368,7 +399,7 @@ static void paint(struct oracle *oracle, const struct window *window, uint32_t f
     for (uint32_t i = first; i < end; i++) {
         if (care(type) > oracle->care[i]) {
             oracle->care[i] = (uint8_t)care(type);
-            oracle->type[i] = (uint8_t)type;
+            oracle->type[i] = type;
         }
     }
 }
@@ -391,7 +422,8 @@ static void count_overlaps(struct oracle *oracle)
 
 static void random_info(struct random *random, const struct window *window, struct oracle *oracle)
 {
-    static const uint32_t types[] = {1, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 0, 0xff};
+    static const uint32_t types[] = {
+        1, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 0, 0xff, MEMORY_BOOT_SERVICES, MEMORY_BOOT_SERVICES};
     uint32_t entries = random_below(random, 33);
 
     memset(oracle, 0, sizeof(*oracle));
@@ -449,7 +481,7 @@ static void test_random_maps_equal_the_oracle(void **state)
         struct status status = memmap_build(&info, BITS, &scratch, &map);
 
         for (uint32_t i = 0; i < CELLS; i++) {
-            has_ram |= oracle.type[i] == MEMORY_RAM;
+            has_ram |= counts_as_ram(oracle.type[i]);
         }
         assert_int_equal(status.code, has_ram ? STATUS_OK : MEMMAP_EMPTY);
         assert_equals_oracle(&oracle, &window);
@@ -466,7 +498,7 @@ static bool shrink(struct memmap *whole, uint32_t limit)
         uint32_t victim = whole->count;
 
         for (uint32_t i = 0; i < whole->count; i++) {
-            if (whole->ranges[i].type == MEMORY_RAM &&
+            if (counts_as_ram(whole->ranges[i].type) &&
                 (victim == whole->count || prange_bytes(whole->ranges[i].bytes) <
                                                prange_bytes(whole->ranges[victim].bytes))) {
                 victim = i;
@@ -535,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_no_map_and_a_map_without_ram_are_refused),
         cmocka_unit_test(test_the_largest_map_there_can_be_fits),
         cmocka_unit_test(test_ram_is_asked_for_by_range),
+        cmocka_unit_test(test_what_boot_services_used_is_ram_in_a_range_of_its_own),
         cmocka_unit_test(test_each_type_has_its_name),
         cmocka_unit_test(test_random_maps_equal_the_oracle),
         cmocka_unit_test(test_beyond_the_limit_the_smallest_ram_goes_and_never_a_reservation),

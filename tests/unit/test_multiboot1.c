@@ -247,6 +247,16 @@ static void test_memory_map_entries_of_every_size(void **state)
     assert_int_equal(info.ranges[10].base, 60);
 }
 
+static void test_a_loader_cannot_say_that_boot_services_used_memory(void **state)
+{
+    (void)state;
+    start_map();
+    map_entry(20, 0, 1, MEMORY_BOOT_SERVICES);
+    end_map();
+    decode_good();
+    assert_int_equal(info.ranges[0].type, MEMORY_RESERVED);
+}
+
 static void test_empty_lists(void **state)
 {
     (void)state;
@@ -507,6 +517,8 @@ int main(void)
         cmocka_unit_test_setup(test_grub2_passes_arguments_alone, before_each),
         cmocka_unit_test_setup(test_null_and_empty_strings_are_empty, before_each),
         cmocka_unit_test_setup(test_memory_map_entries_of_every_size, before_each),
+        cmocka_unit_test_setup(test_a_loader_cannot_say_that_boot_services_used_memory,
+                               before_each),
         cmocka_unit_test_setup(test_empty_lists, before_each),
         cmocka_unit_test_setup(test_framebuffer, before_each),
         cmocka_unit_test_setup(test_structure_outside_memory, before_each),

@@ -26,6 +26,10 @@ static void test_empty_block_says_nothing(void **state)
     assert_int_equal(info.efi.system_table_pa, 0);
     assert_int_equal(info.efi.image_handle, 0);
     assert_int_equal(info.efi.map_bytes, 0);
+    assert_false(info.efi.secure_boot);
+    assert_false(info.efi.secure_boot_told);
+    assert_int_equal(info.rsdp_pa.pa, 0);
+    assert_int_equal(info.smbios_pa.pa, 0);
     assert_false(info.efi.is_64bit);
     assert_false(info.efi.boot_services_live);
 }

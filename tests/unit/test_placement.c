@@ -144,47 +144,72 @@ static void test_a_hole_at_the_top_of_the_address_space_does_not_wrap(void **sta
     assert_int_equal(missing, 0x1000);
 }
 
+static void test_nothing_is_placed_where_boot_services_were(void **state)
+{
+    struct placement_request request = {
+        .bytes = 0x2000, .alignment = 1, .below = GIB(4), .preference = PLACE_HIGHEST};
+    uint64_t place;
+    uint64_t missing;
+
+    (void)state;
+    map.count = 3;
+    map.ranges[0] = (struct memory_range){{0x10000, 0x13000}, MEMORY_RAM};
+    map.ranges[1] = (struct memory_range){{0x13000, 0x14000}, MEMORY_BOOT_SERVICES};
+    map.ranges[2] = (struct memory_range){{0x14000, 0x15000}, MEMORY_RAM};
+    assert_true(placement_find(&map, (struct busy_list){NULL, 0}, &request, &place, &missing));
+    assert_int_equal(place, 0x11000);
+    request.bytes = 0x4000;
+    assert_false(placement_find(&map, (struct busy_list){NULL, 0}, &request, &place, &missing));
+    assert_int_equal(missing, 0x1000);
+}
+
 /* --- the image ------------------------------------------------------------------------------ */
 
 #define SLOT IMAGE_SLOT_BYTES
 
+static uint64_t image_goes_to(uint64_t start_mib, bool loader_moved, struct busy_list busy)
+{
+    return placement_image(&map, (struct prange){MIB(start_mib), MIB(start_mib + 2)}, loader_moved,
+                           busy);
+}
+
 static void test_the_image_stays_where_the_loader_moved_it(void **state)
 {
     struct busy_list nothing = {NULL, 0};
-    uint64_t target;
 
     (void)state;
     map.count = 1;
     map.ranges[0] = (struct memory_range){{MIB(1), MIB(64)}, MEMORY_RAM};
-    assert_true(
-        is_ok(placement_image(&map, (struct prange){MIB(4), MIB(6)}, true, nothing, &target)));
-    assert_int_equal(target, MIB(4));
-    assert_true(
-        is_ok(placement_image(&map, (struct prange){MIB(4), MIB(6)}, false, nothing, &target)));
-    assert_int_equal(target, MIB(62));
-    assert_true(
-        is_ok(placement_image(&map, (struct prange){MIB(62), MIB(64)}, false, nothing, &target)));
-    assert_int_equal(target, MIB(62));
+    assert_int_equal(image_goes_to(4, true, nothing), MIB(4));
+    assert_int_equal(image_goes_to(4, false, nothing), MIB(62));
+    assert_int_equal(image_goes_to(62, false, nothing), MIB(62));
 }
 
-static void test_an_image_off_its_alignment_moves_even_downwards(void **state)
+static void test_an_image_off_its_alignment_moves_even_downwards_or_stays(void **state)
 {
-    struct prange image = {MIB(61), MIB(63)};
     struct prange high = {MIB(4), MIB(61)};
     struct busy_list busy = {&high, 1};
-    uint64_t target;
 
     (void)state;
     map.count = 1;
     map.ranges[0] = (struct memory_range){{MIB(1), MIB(64)}, MEMORY_RAM};
-    assert_true(is_ok(placement_image(&map, image, true, busy, &target)));
-    assert_int_equal(target, MIB(2));
+    assert_int_equal(image_goes_to(61, true, busy), MIB(2));
+    map.ranges[0].bytes.start = MIB(3); /* the holes at 3 and at 63 MiB hold no aligned slot */
+    assert_int_equal(image_goes_to(61, true, busy), MIB(61));
+}
 
-    map.ranges[0].bytes.start = MIB(3);
-    struct status status = placement_image(&map, image, true, busy, &target);
+static void test_an_image_in_memory_that_is_not_ram_moves(void **state)
+{
+    struct busy_list nothing = {NULL, 0};
 
-    assert_int_equal(status.code, PLACEMENT_NO_ROOM_IMAGE);
-    assert_int_equal(status.offset, MIB(2)); /* the holes at 3 and at 63 MiB hold no aligned byte */
+    (void)state;
+    map.count = 3;
+    map.ranges[0] = (struct memory_range){{MIB(1), MIB(5)}, MEMORY_RAM};
+    map.ranges[1] = (struct memory_range){{MIB(5), MIB(40)}, MEMORY_ACPI_NVS};
+    map.ranges[2] = (struct memory_range){{MIB(40), MIB(64)}, MEMORY_BOOT_SERVICES};
+    assert_int_equal(image_goes_to(4, true, nothing), MIB(2));
+    assert_int_equal(image_goes_to(8, true, nothing), MIB(2));
+    assert_int_equal(image_goes_to(42, true, nothing), MIB(42)); /* will be RAM */
 }
 
 static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
@@ -206,7 +231,6 @@ static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
         bool aligned = image.start % SLOT == 0;
         uint64_t allowed = ram & ~taken & ~run_mask(at, 2) & ~1ULL;
         uint64_t best = 0;
-        uint64_t target = 0;
 
         for (uint32_t i = 0; i + 1 < row.cells; i++) {
             if (is_in_one_part(&row, i, 2) && cell_start(&row, i) % SLOT == 0 &&
@@ -214,16 +238,12 @@ static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
                 best = cell_start(&row, i);
             }
         }
-        struct status status = placement_image(&map, image, loader_moved, busy, &target);
+        uint64_t target = placement_image(&map, image, loader_moved, busy);
+        bool good = aligned && memmap_is_ram(&map, image);
 
-        if (aligned && (loader_moved || best < image.start)) {
-            assert_true(is_ok(status));
+        if (best == 0 || (good && (loader_moved || best <= image.start))) {
             assert_int_equal(target, image.start);
-        } else if (best == 0) {
-            assert_int_equal(status.code, PLACEMENT_NO_ROOM_IMAGE);
-            assert_in_range(status.offset, 1, SLOT);
         } else {
-            assert_true(is_ok(status));
             assert_int_equal(target, best);
             moved++;
         }
@@ -237,8 +257,10 @@ int main(void)
         cmocka_unit_test(test_random_finds_equal_exhaustive_search),
         cmocka_unit_test(test_odd_sizes_hold_their_alignment_and_stay_in_free_ram),
         cmocka_unit_test(test_a_hole_at_the_top_of_the_address_space_does_not_wrap),
+        cmocka_unit_test(test_nothing_is_placed_where_boot_services_were),
         cmocka_unit_test(test_the_image_stays_where_the_loader_moved_it),
-        cmocka_unit_test(test_an_image_off_its_alignment_moves_even_downwards),
+        cmocka_unit_test(test_an_image_off_its_alignment_moves_even_downwards_or_stays),
+        cmocka_unit_test(test_an_image_in_memory_that_is_not_ram_moves),
         cmocka_unit_test(test_random_images_go_to_the_highest_free_slot_or_stay),
     };
 

@@ -58,6 +58,23 @@ static void test_the_usual_guest_moves_nothing(void **state)
     assert_int_equal(prange_bytes(out.handoff), 5000);
 }
 
+static void test_a_guest_goes_around_boot_services_but_its_initrd_may_stay_there(void **state)
+{
+    struct guest_needs needs = usual_needs();
+    struct guest_placement out;
+
+    (void)state;
+    map.count = 4;
+    map.ranges[0] = (struct memory_range){{MIB(1), MIB(17)}, MEMORY_RAM};
+    map.ranges[1] = (struct memory_range){{MIB(17), MIB(18)}, MEMORY_BOOT_SERVICES};
+    map.ranges[2] = (struct memory_range){{MIB(18), MIB(120)}, MEMORY_RAM};
+    map.ranges[3] = (struct memory_range){{MIB(120), GIB(1)}, MEMORY_BOOT_SERVICES};
+    assert_true(is_ok(placement_guest(&map, &needs, &out)));
+    assert_int_equal(out.kernel, MIB(18));
+    assert_int_equal(out.initrd.start, needs.initrd.start);
+    assert_int_equal(out.handoff.start, MIB(100) - 2 * PAGE_BYTES);
+}
+
 static void test_an_initrd_that_the_kernel_cannot_take_moves_high(void **state)
 {
     struct guest_needs needs = usual_needs();
@@ -501,6 +518,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_usual_guest_moves_nothing),
+        cmocka_unit_test(test_a_guest_goes_around_boot_services_but_its_initrd_may_stay_there),
         cmocka_unit_test(test_an_initrd_that_the_kernel_cannot_take_moves_high),
         cmocka_unit_test(test_an_initrd_in_the_only_place_for_the_kernel_moves_away_first),
         cmocka_unit_test(test_an_initrd_goes_above_4_gib_only_when_nothing_below_fits),
