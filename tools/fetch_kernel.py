@@ -3,7 +3,8 @@
 
 usage: fetch_kernel.py [amd64|cloud] [--into build/kernel]
 
-Prints the path of the kernel, <into>/<flavour>/vmlinuz. What is there already is not downloaded again.
+Prints the path of the kernel, <into>/<flavour>/vmlinuz. Beside it are the modules of its package that tests load. What
+is there already is not downloaded again.
 """
 import argparse
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 
 META_PACKAGES = {"amd64": "linux-image-amd64", "cloud": "linux-image-cloud-amd64"}
+MODULES = ("efivarfs.ko",)
 # apt-get runs as us: its unprivileged download user could not write into the build folder, and would say so.
 APT_GET = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root"]
 
@@ -46,13 +48,20 @@ def download(meta, folder):
     return files[-1]
 
 
+def one_file(folder, pattern):
+    found = list(folder.rglob(pattern))
+    if len(found) != 1:
+        raise FetchError(f"the package holds {len(found)} files {pattern}, expected one")
+    return found[0]
+
+
 def fetch_kernel(flavour="amd64", into="build/kernel"):
     """Path of the kernel's bzImage. Raises FetchError."""
     if flavour not in META_PACKAGES:
         raise FetchError(f"no kernel flavour {flavour}; there are: {', '.join(META_PACKAGES)}")
     home = pathlib.Path(into).absolute() / flavour
     kernel = home / "vmlinuz"
-    if kernel.exists():
+    if kernel.exists() and all((home / module).exists() for module in MODULES):
         return kernel
 
     work = home.with_name(f"{flavour}.tmp-{os.getpid()}")
@@ -65,13 +74,13 @@ def fetch_kernel(flavour="amd64", into="build/kernel"):
             run(APT_GET + ["update"])
             package = download(META_PACKAGES[flavour], work)
         run(["dpkg-deb", "-x", str(package), str(work / "files")])
-        images = list((work / "files" / "boot").glob("vmlinuz-*"))
-        if len(images) != 1:
-            raise FetchError(f"{package.name} holds {len(images)} kernels, expected one")
+        image = one_file(work / "files", "vmlinuz-*")
         home.mkdir(parents=True, exist_ok=True)
-        os.replace(images[0], home / images[0].name)
+        for module in MODULES:
+            os.replace(one_file(work / "files", module), home / module)
+        os.replace(image, home / image.name)
         link = home / f"vmlinuz.{os.getpid()}"
-        link.symlink_to(images[0].name)
+        link.symlink_to(image.name)
         os.replace(link, kernel)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""Change the relocatable tag of the multiboot2 header in a copy of an image.
+"""Change the multiboot2 header in a copy of an image: its relocatable tag, or which tags it has.
 
 usage: mb2patch.py IN OUT [--min N] [--max N] [--align N] [--preference none|lowest|highest]
        mb2patch.py IN OUT --remove
+       mb2patch.py IN OUT --remove-tag KIND [--remove-tag KIND]...
 
-  --max      end of the range the image must lie in, exclusive
-  --remove   make the tag an unknown, optional one: loaders ignore it and load the image where it is linked
+  --max          end of the range the image must lie in, exclusive
+  --remove       make the relocatable tag an unknown, optional one: loaders load the image where it is linked
+  --remove-tag   the same for tags of another kind, e.g. 7: the loader ends UEFI's boot services
 
 Numbers may be given as 0x... Source: Multiboot2 specification 2.0, sections 3.1.1 and 3.1.13.
 """
@@ -21,6 +23,8 @@ HEADER = struct.Struct("<IIII")  # magic, architecture, header_length, checksum
 TAG = struct.Struct("<HHI")  # type, flags, size
 RELOCATABLE = struct.Struct("<HHIIIII")  # type, flags, size, min_addr, max_addr, align, preference
 TAG_END = 0
+TAG_EFI_BOOT_SERVICES = 7
+TAG_ENTRY_EFI64 = 9
 TAG_RELOCATABLE = 10
 TAG_FLAG_OPTIONAL = 1
 TAG_UNKNOWN = 0x7FFF  # no specification gives this type a meaning
@@ -73,12 +77,21 @@ def patch(image, min_addr=None, max_addr=None, align=None, preference=None):
     return bytes(image)
 
 
+def remove_tags(image, *kinds):
+    """The image's bytes without tags of these kinds; each must be there."""
+    image = bytearray(image)
+    found = [(offset, kind) for offset, kind, _, _ in tags(image) if kind in kinds]
+    for kind in kinds:
+        if kind not in [there for _, there in found]:
+            raise PatchError(f"the multiboot2 header has no tag {kind}")
+    for offset, _ in found:
+        struct.pack_into("<HH", image, offset, TAG_UNKNOWN, TAG_FLAG_OPTIONAL)
+    return bytes(image)
+
+
 def remove(image):
     """The image's bytes without a relocatable tag."""
-    image = bytearray(image)
-    offset = relocatable_tag(image)
-    struct.pack_into("<HH", image, offset, TAG_UNKNOWN, TAG_FLAG_OPTIONAL)
-    return bytes(image)
+    return remove_tags(image, TAG_RELOCATABLE)
 
 
 def number(text):
@@ -94,11 +107,12 @@ def main():
     parser.add_argument("--align", type=number)
     parser.add_argument("--preference", choices=PREFERENCES)
     parser.add_argument("--remove", action="store_true")
+    parser.add_argument("--remove-tag", type=number, action="append", default=[], metavar="KIND")
     arguments = parser.parse_args()
     try:
         image = pathlib.Path(arguments.image).read_bytes()
-        if arguments.remove:
-            image = remove(image)
+        if arguments.remove or arguments.remove_tag:
+            image = remove_tags(image, *[TAG_RELOCATABLE] * arguments.remove, *arguments.remove_tag)
         else:
             image = patch(image, arguments.min_addr, arguments.max_addr, arguments.align,
                           PREFERENCES.get(arguments.preference))

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Make an initrd: busybox and one /init, as a gzip-compressed cpio archive (newc). The same input gives the same bytes.
 
-usage: mkinitrd.py [--init shell|report|quiet] [--pad BYTES] [--busybox /bin/busybox] OUT
+usage: mkinitrd.py [--init shell|report|efi|quiet] [--pad BYTES] [--file NAME=PATH]... [--busybox /bin/busybox] OUT
 
   shell    a banner, then a shell on the console; with berth.batch on the kernel's command line, power-off instead
   report   what the kernel was given, as sections "BEGIN name" ... "END name", then USERSPACE-OK, then power-off
+  efi      the report, and what the kernel knows of UEFI and of the screen; needs --file efivarfs.ko=PATH. With
+           berth.hold on the kernel's command line it writes a line on the screen and waits for one on the console
   quiet    USERSPACE-OK alone, then power-off
 
 /payload.bin is a megabyte that depends on a fixed seed only; the report holds its checksum. --pad appends that many
@@ -51,22 +53,22 @@ echo {READY}
 poweroff -f
 """
 
-REPORT_INIT = PROLOGUE + f"""
+REPORT = PROLOGUE + """
 echo 1 > /proc/sys/kernel/printk
-section() {{
+section() {
     echo "BEGIN $1"
     shift
     "$@"
     echo "END"
-}}
-memmap() {{
+}
+memmap() {
     for entry in $(ls /sys/firmware/memmap | sort -n); do
         cd "/sys/firmware/memmap/$entry" && echo "$(cat start) $(cat end) $(cat type)"
     done
-}}
-acpi_tables() {{
+}
+acpi_tables() {
     cd /sys/firmware/acpi/tables && find . -type f | sort | xargs sha256sum
-}}
+}
 section uname uname -r
 section cmdline cat /proc/cmdline
 section memmap memmap
@@ -74,11 +76,69 @@ section iomem grep 'System RAM' /proc/iomem
 section acpi acpi_tables
 section payload sha256sum /payload.bin
 section boot_params hexdump -v -e '64/1 "%02x" "\\n"' /sys/kernel/boot_params/data
+"""
+REPORT_END = f"""
 echo {READY}
 poweroff -f
 """
+REPORT_INIT = REPORT + REPORT_END
 
-INITS = {"shell": SHELL_INIT, "report": REPORT_INIT, "quiet": QUIET_INIT}
+# The variable's name ends in a GUID of our own; its first four bytes are the attributes (non-volatile, boot services
+# and runtime access): UEFI specification 2.10, section 8.2; Linux Documentation/filesystems/efivarfs.rst.
+EFI_INIT = REPORT + """
+efi=/sys/firmware/efi
+vars=$efi/efivars
+variable=$vars/BerthTest-3e8a5f0c-6f6b-4a38-9d0e-2b1f6f0be271
+efi_files() {
+    for file in fw_platform_size fw_vendor runtime config_table systab; do
+        sed "s/^/$file: /" "$efi/$file"
+    done
+    find $efi -maxdepth 1 | sort
+}
+runtime_map() {
+    for entry in $(ls $efi/runtime-map | sort -n); do
+        cd "$efi/runtime-map/$entry" && echo "$(cat phys_addr) $(cat num_pages) $(cat type) $(cat attribute)"
+    done
+}
+esrt() {
+    cd $efi/esrt && grep -r . .
+}
+variables() {
+    insmod /efivarfs.ko && mount -t efivarfs efivarfs $vars && ls $vars
+}
+read_variable() {
+    hexdump -v -e '1/1 "%02x"' "$vars/$1"
+    echo
+}
+written_variable() {
+    printf '\\007\\000\\000\\000written by Linux' > $variable && dd if=$variable bs=1 skip=4 2> /dev/null
+    echo
+}
+kernel_efi() {
+    dmesg | sed 's/^\\[[^]]*\\] //' | grep -E '^(efi: (EFI|SMBIOS)|secureboot: )'
+}
+dmi() {
+    cd /sys/class/dmi/id && grep . bios_vendor bios_version product_name
+}
+section fb cat /proc/fb
+section dmi dmi
+section kernel_efi kernel_efi
+if [ -d $efi ]; then
+    section efi efi_files
+    section runtime_map runtime_map
+    section esrt esrt
+    section efivars variables
+    section boot_order read_variable BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c
+    section written written_variable
+fi
+if grep -qw berth.hold /proc/cmdline; then
+    printf '\\033c\\033[?25lBerth: Linux writes on the screen\\n' > /dev/tty1
+    echo HOLDING
+    read -r go
+fi
+""" + REPORT_END
+
+INITS = {"shell": SHELL_INIT, "report": REPORT_INIT, "efi": EFI_INIT, "quiet": QUIET_INIT}
 
 
 def pseudo_random(seed, length):
@@ -113,7 +173,8 @@ class Cpio:
         return bytes(self.bytes)
 
 
-def make_initrd(out, init="shell", pad_bytes=0, busybox="/bin/busybox"):
+def make_initrd(out, init="shell", pad_bytes=0, busybox="/bin/busybox", files=()):
+    """`files`: pairs of a name in the initrd's root folder and the path of its contents."""
     archive = Cpio()
     for folder in ("bin", "dev", "proc", "root", "sbin", "sys"):
         archive.add(folder, stat.S_IFDIR | 0o755)
@@ -122,6 +183,8 @@ def make_initrd(out, init="shell", pad_bytes=0, busybox="/bin/busybox"):
     archive.add("bin/busybox", stat.S_IFREG | 0o755, pathlib.Path(busybox).read_bytes())
     archive.add("init", stat.S_IFREG | 0o755, INITS[init].encode())
     archive.add("payload.bin", stat.S_IFREG | 0o644, pseudo_random(PAYLOAD_SEED, PAYLOAD_BYTES))
+    for name, path in files:
+        archive.add(name, stat.S_IFREG | 0o644, pathlib.Path(path).read_bytes())
     if pad_bytes:
         archive.add("pad.bin", stat.S_IFREG | 0o644, pseudo_random(PAD_SEED, pad_bytes))
     # Random bytes do not shrink: a fast level loses nothing.
@@ -138,8 +201,10 @@ def main():
     parser.add_argument("--init", choices=INITS, default="shell")
     parser.add_argument("--pad", type=int, default=0)
     parser.add_argument("--busybox", default="/bin/busybox")
+    parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH")
     arguments = parser.parse_args()
-    make_initrd(arguments.out, arguments.init, arguments.pad, arguments.busybox)
+    files = [file.split("=", 1) for file in arguments.file]
+    make_initrd(arguments.out, arguments.init, arguments.pad, arguments.busybox, files)
 
 
 if __name__ == "__main__":
