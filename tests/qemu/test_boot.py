@@ -33,8 +33,12 @@ def image_memory_bytes(image):
 
 
 def highest_slot(log, image):
-    """The highest 2 MiB slot below 4 GiB whose image-sized start lies in RAM, from the map that Berth printed."""
-    need = image_memory_bytes(image)
+    """The slot that GRUB 2.06 takes when the highest is preferred, from the map that Berth printed.
+
+    It searches below the end of each range less the image's size, and takes that size off once more: a slot counts
+    when the image would fit twice.
+    """
+    need = 2 * image_memory_bytes(image)
     ram = [(first, min(last + 1, FOUR_GIB)) for first, last, kind in log.memory if kind == "ram" and first < FOUR_GIB]
     return max((end - need) // SLOT * SLOT for start, end in ram if (end - need) // SLOT * SLOT >= start)
 

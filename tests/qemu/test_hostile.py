@@ -1,0 +1,241 @@
+"""Berth boots on firmware whose memory conflicts and whose services misbehave; no byte that is not Berth's is written.
+
+Each case runs on each path of hostile.PATHS, with a pattern in every page that the program under it has taken: boots()
+compares them when the guest has ended, and the guest's map with what was taken. The words are in tests/efi/script.c.
+"""
+import re
+
+import pytest
+from hostile import (ACPI_NVS, ACPI_RECLAIM, BOOT_DATA, CONVENTIONAL, FREE_AFTER_EXIT, GIB, GRUB_LOW_ROOM, LOADER_DATA,
+                     MIB, PAGE, PATHS, PERSISTENT, RESERVED, RETURNED, RUNTIME_CODE, RUNTIME_DATA, UNACCEPTED, Hostile,
+                     megabytes)
+
+TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": RUNTIME_DATA, "acpi-nvs": ACPI_NVS}
+
+# Just large enough: three slots of 2 MiB for the guest's 6 MiB, and one for Berth or what its loader needs.
+HOLE = 8 * MIB
+HOLE_PLACES = [24, 32, 48, 64, 80, 96, 112, 128, 160, 200]
+
+
+@pytest.fixture(params=PATHS)
+def hostile(request, case):
+    return Hostile(case, request.param)
+
+
+def span(start, end):
+    return f"{start:#x}-{end:#x}"
+
+
+def hole(start, size):
+    return f"hole {span(start, start + size)}"
+
+
+# --- nothing changed ------------------------------------------------------------------------------------------------
+def test_a_firmware_left_alone_but_watched(hostile):
+    hostile.lines = ["checksum"]
+    outcome = hostile.boots()
+    assert outcome.log.boot["firmware"] == "uefi64"
+    assert int(re.search(r"\d+", outcome.said("checksum: code of ")[0])[0]) > 20
+    assert outcome.calls["ExitBootServices"] >= 1
+
+
+def test_the_kernel_is_told_where_the_acpi_tables_are(hostile):
+    hostile.kernel_cmdline += " rsdp=some"
+    hostile.boots()
+
+
+# --- memory that is taken -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("end", [16 * MIB, 32 * MIB], ids=["2-16M", "2-32M"])
+@pytest.mark.parametrize("type_name", TYPES)
+def test_low_memory_is_taken(hostile, type_name, end):
+    kind = TYPES[type_name]
+    stays = kind not in FREE_AFTER_EXIT
+    hostile.lines = [f"take {kind} {span(2 * MIB, end)}"] + [f"keep {kind} {span(2 * MIB, end)}"] * stays
+    outcome = hostile.boots()
+    # OVMF has 13 MiB of its own there.
+    assert outcome.taken_pages > (end - 15 * MIB) // PAGE
+    assert outcome.is_ram(2 * MIB, end) != stays
+
+
+def test_linux_lives_when_2_to_32_mib_is_taken(hostile):
+    hostile.lines = [f"{verb} {RUNTIME_DATA} {span(2 * MIB, 32 * MIB)}" for verb in ("take", "keep")]
+    hostile.boots_linux()
+
+
+@pytest.mark.parametrize("start_mib", HOLE_PLACES)
+def test_everything_below_4_gib_is_taken_but_one_hole(hostile, start_mib):
+    hostile.lines = hostile.take_all(RUNTIME_DATA, hole(start_mib * MIB, HOLE))
+    outcome = hostile.boots()
+    assert outcome.taken_pages * PAGE > megabytes(hostile.memory) * 6 // 10
+    ram = sum(min(end, 4 * GIB) - start for start, end, kind in outcome.e820 if kind == 1 and start < 4 * GIB)
+    assert ram < HOLE + 4 * MIB, "more was left than the hole and what the programs before Berth had"
+
+
+@pytest.mark.parametrize("start", [0x2001000, 0x4FFF000, 0x63FE000])
+def test_the_one_hole_is_aligned_to_4_kib_only(hostile, start):
+    hostile.lines = hostile.take_all(RESERVED, hole(start, HOLE + 2 * MIB))
+    hostile.boots()
+
+
+def test_memory_below_1_mib_is_reserved(hostile):
+    """Behind a GRUB that has exited boot services, GRUB itself needs some of it."""
+    low = "" if hostile.exits_by_itself else GRUB_LOW_ROOM
+    hostile.lines = [f"take {RESERVED} {span(0, MIB)} {low}"]
+    outcome = hostile.boots()
+    assert outcome.taken_pages > 0x80
+    assert not outcome.is_ram(0x9000, MIB)
+
+
+def test_memory_below_1_mib_is_free_after_boot_services(hostile):
+    hostile.lines = [f"take {BOOT_DATA} {span(0, MIB)}"]
+    outcome = hostile.boots()
+    assert outcome.taken_pages > 0x90
+    assert outcome.is_ram(PAGE, 0x90000)
+
+
+def test_one_runtime_page_in_every_mib_below_256_mib(hostile):
+    hostile.memory = "512M"
+    hostile.lines = [f"every {MIB:#x} {RUNTIME_DATA} {span(0, 256 * MIB)}"]
+    assert hostile.boots().taken_pages > 230
+
+
+@pytest.mark.parametrize("pages", [1500, 6000])
+def test_alternating_descriptors_of_one_page(hostile, pages):
+    hostile.memory = "512M"
+    hostile.lines = [f"every {2 * PAGE:#x} {RESERVED} {span(64 * MIB, 64 * MIB + pages * PAGE)}"]
+    assert hostile.boots().taken_pages == pages // 2
+
+
+# --- what the map says ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("lies", [["reversed"], ["zero"], ["far"], ["reversed", "zero", "far"]], ids="-".join)
+def test_map_lies(hostile, lies):
+    hostile.lines = [f"map {lie}" for lie in lies] + [f"take {RUNTIME_DATA} {span(2 * MIB, 6 * MIB)}"]
+    outcome = hostile.boots()
+    assert not outcome.is_ram(2 * MIB, 6 * MIB)
+    assert not outcome.is_ram(4 << 30, 1 << 64)
+
+
+@pytest.mark.parametrize("shown", [f"{PERSISTENT}", f"{UNACCEPTED}", f"{0x70000000:#x}", f"{0x80000001:#x}",
+                                   f"{CONVENTIONAL} runtime", f"{BOOT_DATA} runtime", f"{LOADER_DATA} runtime"])
+def test_types_and_attributes_that_are_not_ram(hostile, shown):
+    hostile.lines = [f"take {RESERVED} {span(2 * MIB, 6 * MIB)} as {shown}"]
+    outcome = hostile.boots()
+    assert outcome.taken_pages == 4 * MIB // PAGE
+    assert not outcome.is_ram(2 * MIB, 6 * MIB)
+
+
+@pytest.mark.parametrize("kind", [RUNTIME_CODE, ACPI_RECLAIM])
+def test_other_types_of_the_firmware(hostile, kind):
+    hostile.lines = [f"take {kind} {span(2 * MIB, 6 * MIB)}"]
+    assert not hostile.boots().is_ram(2 * MIB, 6 * MIB)
+
+
+# --- services that fail ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("failures, growth", [(1, 1), (1, 200), (2, 8), (3, 200), (4, 1), (5, 8), (5, 200)])
+def test_exit_boot_services_fails_while_the_map_grows(hostile, failures, growth):
+    """Once it has failed, a program may call nothing but GetMemoryMap and ExitBootServices. GRUB 2.06 calls others,
+    and has no room for many new descriptors: where GRUB exits, only what GRUB can do is asked for."""
+    strict = " strict"
+    if not hostile.exits_by_itself:
+        growth, strict = min(growth, 8), ""
+    hostile.late = [f"exit {failures} {growth}{strict}"]
+    outcome = hostile.boots()
+    assert len(outcome.said("exit: call .* fails")) == failures
+    for grew in outcome.said("exit: call .* fails, descriptors "):
+        before, after = (int(count) for count in grew.split(" -> "))
+        # A page at the edge of a free range moves the edge, and makes no new range.
+        assert after >= before + growth - 1 - growth // 50
+
+
+@pytest.mark.parametrize("times", [1, 3, 1000])
+def test_allocations_at_an_address_are_refused(hostile, times):
+    hostile.lines = [f"refuse {times}"]
+    outcome = hostile.boots()
+    # GRUB wants its image at an address; berth.efi takes what it gets, and is refused nothing.
+    if hostile.path == "grub":
+        refused = int(outcome.said("refused=")[0])
+        assert 1 <= refused <= times
+
+
+@pytest.mark.parametrize("address", [0, 0x8000000, 0x140000000], ids=hex)
+def test_frame_buffer_at_zero_or_in_ram(hostile, address):
+    hostile.memory, hostile.vga = "6G", "std"
+    hostile.lines = [f"frame-buffer {address:#x}"]
+    outcome = hostile.boots()
+    assert outcome.said("frame-buffer: ")
+    screen = re.search(r"^SCREEN type (\d+) .* base (0x\w+)$", outcome.text, re.MULTILINE)
+    assert int(screen[2], 16) == 0, screen[0]
+
+
+@pytest.mark.parametrize("console", ["out", "err", "in", "all"])
+def test_consoles_are_missing(hostile, console):
+    hostile.late = [f"console {console}"]
+    hostile.boots()
+
+
+# --- how services are called, and what protects memory --------------------------------------------------------------
+def test_services_are_called_by_the_rules(hostile):
+    hostile.late = ["rules", "checksum"]
+    calls = hostile.boots().calls
+    assert calls["GetMemoryMap"] >= 1 and calls["ExitBootServices"] >= 1
+    if hostile.exits_by_itself:
+        assert calls["AllocatePages"] >= 1
+
+
+def test_rules_hold_when_exit_boot_services_fails_and_the_map_lies(hostile):
+    strict = " strict" if hostile.exits_by_itself else ""
+    hostile.lines = ["map reversed", "map zero", "map far", f"every {MIB:#x} {RUNTIME_DATA} {span(0, 64 * MIB)}"]
+    hostile.late = ["rules", f"exit 2 20{strict}"]
+    hostile.boots()
+
+
+def test_loader_data_is_not_executable(hostile):
+    """GRUB puts images and its own code in loader data and jumps there: behind GRUB only later pages can be so."""
+    hostile.late = [f"no-execute {'later' if hostile.path == 'grub' else 'all'}"]
+    hostile.boots()
+
+
+def test_next_image_comes_from_a_buffer_and_has_no_device(hostile):
+    hostile.source = "buffer"
+    hostile.boots()
+
+
+# GRUB reads no load options, and what it loads is no PE image: these concern berth.efi alone.
+direct_only = pytest.mark.parametrize("hostile", [path for path in PATHS if path != "grub"], indirect=True)
+
+
+@direct_only
+def test_sections_are_what_their_flags_say(hostile):
+    hostile.lines = ["protect", "no-execute all"]
+    outcome = hostile.boots()
+    assert len(outcome.said("protect: ")) >= 3
+
+
+@direct_only
+@pytest.mark.parametrize("form", ["good", "odd", "unterminated", "binary", "huge", "characters"])
+def test_load_options_in_broken_forms_name_the_configuration(hostile, form):
+    hostile.config_name = "other.cfg"
+    hostile.lines = [f"options {form} -cfg=other.cfg"]
+    hostile.boots()
+
+
+@direct_only
+@pytest.mark.parametrize("form", ["null", "dashes", "zero"])
+def test_load_options_that_say_nothing(hostile, form):
+    hostile.lines = [f"options {form}"]
+    hostile.boots()
+
+
+# --- no room --------------------------------------------------------------------------------------------------------
+def test_no_room_at_all(hostile):
+    """An error in words, and the way back to the firmware: nothing that was allocated stays so."""
+    hostile.kernel = hostile.case.guest("zp64-huge.bzimage")
+    hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE))
+    outcome = hostile.run()
+    # On COM1 twice where the firmware's console goes there too.
+    assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
+    assert "GUEST" not in outcome.text
+    if hostile.exits_by_itself:
+        assert outcome.status == RETURNED
+        status = re.match(r"returned status=(0x\w+)", outcome.said("next: ")[0])[1]
+        assert int(status, 16) >> 63 == 1

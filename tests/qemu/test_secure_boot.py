@@ -1,0 +1,121 @@
+"""Secure Boot: what the firmware refuses, what Berth refuses, and what starts.
+
+OVMF's variables with the key "snakeoil" enrolled, which the Debian package ovmf brings along with its private half.
+"""
+import subprocess
+
+import peimage
+import pytest
+import unify
+from mkinitrd import payload_sha256
+from uefi import (BOOT64, BOOT_SECONDS, KERNEL_CMDLINE, SNAKEOIL_CERTIFICATE, SNAKEOIL_KEY, SNAKEOIL_PASSPHRASE,
+                  berth_efi, config, direct_files, efi_initrd, machine, run, wait_userspace)
+
+ACCESS_DENIED = r"BdsDxe: failed to (load|start) .*: (Access Denied|Security Violation)"
+BACK_IN_FIRMWARE = r"BdsDxe: (failed|No bootable|Press)"
+# Linux: arch/x86/include/uapi/asm/bootparam.h and include/linux/efi.h give offset and meaning of `secure_boot`.
+SECURE_BOOT, SECURE_BOOT_ENABLED = 0x1EC, 3
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory):
+    """The private key without its passphrase, as sbsign wants it."""
+    path = tmp_path_factory.mktemp("key") / "snakeoil.key"
+    run("openssl", "rsa", "-in", SNAKEOIL_KEY, "-passin", f"pass:{SNAKEOIL_PASSPHRASE}", "-out", path)
+    return path
+
+
+def signed(case, key, image, certificate=SNAKEOIL_CERTIFICATE):
+    out = case.folder / "signed.efi"
+    run("sbsign", "--key", key, "--cert", certificate, "--output", out, image)
+    return out
+
+
+def unified(case, without=(), **settings):
+    parts = {".config": config(**settings), ".kernel": case.kernel.read_bytes(),
+             ".ramdisk": efi_initrd(case).read_bytes()}
+    kept = {name: content for name, content in parts.items() if name not in without}
+    return case.write("unified.efi", unify.unify(berth_efi(case).read_bytes(), kept))
+
+
+def secure_machine(case, files, **options):
+    return machine(case, files, firmware="secure", **options)
+
+
+def firmware_refuses(case, files):
+    with secure_machine(case, files) as vm:
+        vm.wait_for(ACCESS_DENIED, BOOT_SECONDS)
+        assert "(BERTH)" not in vm.text and vm.triple_faults == 0
+
+
+def berth_refuses(case, files, words):
+    with secure_machine(case, files) as vm:
+        vm.wait_for(rf"^\(BERTH\) error: .*{words}", BOOT_SECONDS)
+        vm.wait_for(BACK_IN_FIRMWARE, BOOT_SECONDS)
+        assert vm.triple_faults == 0
+        assert "USERSPACE-OK" not in vm.text
+
+
+def test_signed_unified_image_starts(case, key):
+    with secure_machine(case, {BOOT64: signed(case, key, unified(case))}) as vm:
+        report = wait_userspace(vm)
+        assert vm.wait_exit() == 0 and vm.triple_faults == 0
+        assert vm.log.errors == [] and vm.log.boot["protocol"] == "efi"
+    assert report["payload"][0].split()[0] == payload_sha256()
+    # Linux knows that it is secure, and restricts itself.
+    assert report.boot_params[SECURE_BOOT] == SECURE_BOOT_ENABLED
+    assert any("ecure boot enabled" in line for line in report["kernel_efi"])
+
+
+def test_unsigned_unified_image_is_refused_by_the_firmware(case):
+    firmware_refuses(case, {BOOT64: unified(case)})
+
+
+def test_image_signed_by_somebody_else_is_refused_by_the_firmware(case):
+    key, certificate = case.folder / "other.key", case.folder / "other.pem"
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=somebody else", "-days", "3650",
+        "-keyout", key, "-out", certificate)
+    firmware_refuses(case, {BOOT64: signed(case, key, unified(case), certificate)})
+
+
+@pytest.mark.parametrize("section", [".text", ".config", ".kernel", ".ramdisk"])
+def test_image_changed_after_signing_is_refused_by_the_firmware(case, key, section):
+    image = bytearray(signed(case, key, unified(case)).read_bytes())
+    image[peimage.PeImage(image).section(section).raw_offset + 0x40] ^= 1
+    firmware_refuses(case, {BOOT64: bytes(image)})
+
+
+def test_signed_image_reads_no_files(case, key):
+    """Whoever can write a file could start any kernel."""
+    berth_refuses(case, direct_files(case, signed(case, key, berth_efi(case))), "Secure Boot")
+
+
+@pytest.mark.parametrize("missing, file", [(".kernel", "vmlinuz"), (".ramdisk", "initrd.gz")])
+def test_signed_image_with_a_part_missing_does_not_take_it_from_a_file(case, key, missing, file):
+    image = signed(case, key, unified(case, without=[missing]))
+    berth_refuses(case, direct_files(case, image), f'Secure Boot is on and no signature covers the file "{file}"')
+
+
+def test_the_same_image_reads_files_without_secure_boot(case, key):
+    with machine(case, direct_files(case, signed(case, key, berth_efi(case)))) as vm:
+        wait_userspace(vm)
+        assert vm.wait_exit() == 0 and vm.log.errors == []
+
+
+def test_configuration_beside_a_signed_image_says_nothing(case, key):
+    files = direct_files(case, signed(case, key, unified(case)), kernel_cmdline="init=/bin/sh")
+    with secure_machine(case, files) as vm:
+        assert wait_userspace(vm).cmdline == KERNEL_CMDLINE
+
+
+def test_make_sign(case, key):
+    """The target that users are told of, from start to end."""
+    folder = case.folder
+    text = case.write("berth.cfg", config())
+    root = unify.pathlib.Path(unify.__file__).parents[1]
+    make = ["make", "-C", root, "DEPS=skip", f"BUILD={case.build}"]
+    run(*make, "unified", f"CONFIG={text}", f"KERNEL={case.kernel}", f"RAMDISK={case.initrd}", f"OUT={folder}/u.efi")
+    run(*make, "sign", f"KEY={key}", f"CERT={SNAKEOIL_CERTIFICATE}", f"IN={folder}/u.efi", f"OUT={folder}/s.efi")
+    assert "image signature issuers" in run("sbverify", "--list", folder / "s.efi")
+    without_key = subprocess.run([*map(str, make), "sign"], text=True, capture_output=True)
+    assert without_key.returncode != 0 and "give KEY= and CERT=" in without_key.stderr
