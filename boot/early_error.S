@@ -43,36 +43,37 @@
         .globl early_error
 early_error:
         mov     %edi, %ebp
-        com1_start
-        lea     sym_esi(text_error), %edi
-        mov     $sym_offs(1f), %ebx
-        jmp     com1_text
-1:      mov     %ebp, %edi
-        mov     $sym_offs(2f), %ebx
-        jmp     com1_text
-2:      lea     sym_esi(text_halted), %edi
-        mov     $sym_offs(3f), %ebx
-        jmp     com1_text
 
         /* The top rows of the screen, if it shows text at 0xb8000; without a VGA the ports read as all ones. */
-3:      mov     $VGA_GRAPHICS_INDEX, %edx
+        mov     $VGA_GRAPHICS_INDEX, %edx
         mov     $VGA_MISCELLANEOUS, %al
         out     %al, %dx
         inc     %edx
         in      %dx, %al
         and     $VGA_MISC_MASK, %al
         cmp     $VGA_MISC_TEXT_B8, %al
-        jne     early_halt
+        jne     3f
         mov     $VGA_TEXT_PA, %edx
         lea     sym_esi(text_error), %edi
-        mov     $sym_offs(4f), %ebx
+        mov     $sym_offs(1f), %ebx
         jmp     vga_text
+1:      mov     %ebp, %edi
+        mov     $sym_offs(2f), %ebx
+        jmp     vga_text
+2:      lea     sym_esi(text_halted), %edi
+        mov     $sym_offs(3f), %ebx
+        jmp     vga_text
+
+3:      com1_start
+        lea     sym_esi(text_error), %edi
+        mov     $sym_offs(4f), %ebx
+        jmp     com1_text
 4:      mov     %ebp, %edi
         mov     $sym_offs(5f), %ebx
-        jmp     vga_text
+        jmp     com1_text
 5:      lea     sym_esi(text_halted), %edi
         mov     $sym_offs(early_halt), %ebx
-        jmp     vga_text
+        jmp     com1_text
 early_halt:
         cli
         hlt

@@ -11,11 +11,11 @@ static bool on_vga;
 
 static void send(const char *text, size_t bytes)
 {
-    if (on_com1) {
-        com1_send(text, bytes);
-    }
     if (on_vga) {
         vga_send(text, bytes);
+    }
+    if (on_com1) {
+        com1_send(text, bytes);
     }
 }
 
