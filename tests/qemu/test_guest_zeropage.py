@@ -219,11 +219,11 @@ FAULTS = [
     fault("all unused bytes are zero", patch(0x1EF, b"\xff")),  # the sentinel
     fault("all unused bytes are zero", patch(0x26C, b"\xee")),  # behind the header: copied too much
     fault("all unused bytes are zero", patch(0x1F0, b"\xee")),  # before the header
-    fault("all unused bytes are zero", patch(0x1C0, b"EL64")),
+    fault("efi: nothing without a signature", patch(0x1C4, b"\1")),
     fault("all unused bytes are zero", patch(0x2D0 + 20 * len(E820), b"\1")),
     fault("all unused bytes are zero", patch(0xFFF, b"\1")),
     fault("screen: unused bytes are zero", patch(0x02, b"\1")),
-    fault("screen: known type", patch(0x0F, b"\x70")),
+    fault("screen: known type", patch(0x0F, b"\x71")),
     fault("screen: text has columns and lines", patch(0x0F, b"\1")),
     fault("screen: pitch holds a line", patch(0, screen_linear(words={0x24: 4095}))),
     fault("screen: size is the frame's", patch(0, screen_linear(words={0x1C: 47}))),

@@ -264,10 +264,10 @@ def test_long_maps_arrive_whole(case, kernel, islands):
 def test_more_pieces_of_ram_than_can_be_held_lose_the_smallest(case):
     world = guarded(case)
     low, rest = [entry for entry in world.entries if entry[0] < MIB], (MIB, 199 * MIB, mb2.RAM)
-    world.entries = [(201 * MIB + i * 16 * KIB, 4 * KIB, mb2.RAM) for i in range(3000)] + low + [rest]
+    world.entries = [(201 * MIB + i * 8 * KIB, 4 * KIB, mb2.RAM) for i in range(6500)] + low + [rest]
     vm = world.run()
     found = GuestReport(vm.text).e820
-    assert 1000 < len(found) < 3000 and (MIB, 200 * MIB, mb2.RAM) in found and found[0] == (0, 0x9FC00, mb2.RAM)
+    assert 3000 < len(found) < 6500 and (MIB, 200 * MIB, mb2.RAM) in found and found[0] == (0, 0x9FC00, mb2.RAM)
     assert len(vm.log.warnings) == 1 and "were left out" in vm.log.warnings[0]
 
 

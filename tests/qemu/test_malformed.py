@@ -20,7 +20,7 @@ ERRORS = {
     "module": "the loader's module at offset 0x{:x} ends before it starts - use another loader",
     "modules": "more than 64 modules are given - leave some out",
     "entry-size": "the loader's memory map at offset 0x{:x} has an impossible entry size - use another loader",
-    "ranges": "the loader's memory map has more than 2048 entries - update the firmware or the loader",
+    "ranges": "the loader's memory map has more than 6144 entries - update the firmware or the loader",
     "strings-full": "the loader's command lines are longer than 65536 bytes together - shorten them",
     "no-memory": "the loader gave no memory map with RAM in it - use a loader that passes one (GRUB 2 does)",
     "not-ram": "module {} does not lie in RAM - use another loader",
@@ -163,8 +163,8 @@ add("map without RAM", "no-memory", nothing,
 add("map of RAM of no length", "no-memory", nothing, replace(MAP, mb2.memory_map([(MIB, 0, mb2.RAM)] * 5)))
 add("reserved over all RAM", "no-memory", nothing,
     replace(MAP, mb2.memory_map([(0, 256 * MIB, mb2.RAM), (0, (1 << 64) - 1, mb2.RESERVED)])))
-add("2049 reservations", "ranges", nothing,
-    replace(MAP, mb2.memory_map([(0, 256 * MIB, mb2.RAM)] + [(GIB + i * 8192, 4096, 2) for i in range(2049)])))
+add("6145 reservations", "ranges", nothing,
+    replace(MAP, mb2.memory_map([(0, 256 * MIB, mb2.RAM)] + [(GIB + i * 8192, 4096, 2) for i in range(6145)])))
 
 
 @case_of("no memory map, only the old sizes", "no-memory")
