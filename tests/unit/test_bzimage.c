@@ -293,6 +293,7 @@ static void test_memtest86_is_read_where_it_is_installed(void **state)
 
     (void)state;
     if (stream == NULL) {
+        /* The made headers above cover the reader; a host without the package lacks only this one. */
         skip();
         return;
     }
