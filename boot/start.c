@@ -28,6 +28,12 @@
 struct boot_info boot_info_storage NOINIT;
 struct efi_handoff efi_handoff_storage NOINIT;
 
+/* What is needed for one stage only. */
+static union {
+    struct memmap_scratch memmap;
+    uint8_t firmware_stack[EFI32_STACK_BYTES] __attribute__((aligned(16)));
+} scratch NOINIT;
+
 /* From whichever entry: decode what the loader said, and what the firmware said. */
 static struct status boot_info_fill(const struct entry_regs *regs, struct boot_info *info)
 {
@@ -37,12 +43,15 @@ static struct status boot_info_fill(const struct entry_regs *regs, struct boot_i
     if (regs->path == ENTRY_PATH_EFI) {
         return efi_handoff_decode(&efi_handoff_storage, info);
     }
+    /* A map comes from the loader or from the firmware, and is kept in one place. */
+    info->efi.map_room = regs->path == ENTRY_PATH_MULTIBOOT ? efi_handoff_storage.map : NULL;
     decoded = boot_info_decode(regs, &memory, info);
     if (!is_ok(decoded)) {
         return decoded;
     }
     if (regs->path == ENTRY_PATH_MULTIBOOT && info->efi.boot_services_live) {
-        efi32_boot_services_exit(info, regs->load_base, &efi_handoff_storage);
+        efi32_boot_services_exit(info, regs->load_base, scratch.firmware_stack,
+                                 &efi_handoff_storage);
         return efi_handoff_merge(&efi_handoff_storage, info);
     }
     return regs->path == ENTRY_PATH_MULTIBOOT2_EFI ? efi_handoff_merge(&efi_handoff_storage, info)
@@ -69,9 +78,8 @@ static const struct boot_info *stage_boot_info(const struct entry_regs *regs,
 static const struct memmap *stage_memmap(const struct boot_info *info, const struct cpu_caps *caps)
 {
     static struct memmap map NOINIT;
-    static struct memmap_scratch scratch NOINIT;
 
-    require(memmap_build(info, caps->physical_bits, &scratch, &map));
+    require(memmap_build(info, caps->physical_bits, &scratch.memmap, &map));
     return &map;
 }
 

@@ -71,6 +71,7 @@ static void claim_loader_data(const struct efi_start *start)
 
     claim(start->system, EFI_LOADER_DATA,
           (struct prange){start->info_pa, start->info_pa + cursor_u32(&block)});
+    boot_info_storage.efi.map_room = NULL;
     /* What is wrong with the block is reported later, from the same decoder. */
     if (!is_ok(boot_info_decode(&entry_regs, &memory, &boot_info_storage))) {
         return;

@@ -22,9 +22,6 @@
 
 #define EXIT_ATTEMPTS 32
 
-/* UEFI 2.10 section 2.3.2: what the firmware expects of a stack. */
-#define STACK_BYTES 0x20000
-
 /* Gates of a 32-bit IDT, and the descriptors that their selectors can name here. */
 #define GATE_BYTES       8
 #define GATE_SELECTOR_AT 2
@@ -104,10 +101,9 @@ static void handoff_fill(const struct physical_view *memory, const struct boot_i
     handoff->strings[0] = '\0';
 }
 
-void efi32_boot_services_exit(const struct boot_info *info, uint64_t base,
+void efi32_boot_services_exit(const struct boot_info *info, uint64_t base, uint8_t *stack,
                               struct efi_handoff *handoff)
 {
-    static uint8_t stack[STACK_BYTES] NOINIT __attribute__((aligned(16)));
     static struct efi32_call call;
     const struct physical_view memory = physmap_view();
     const uint32_t services =
@@ -116,7 +112,7 @@ void efi32_boot_services_exit(const struct boot_info *info, uint64_t base,
         (efi32_thunk_fn *)(base + image_offset((const void *)(uintptr_t)efi32_thunk));
 
     call = (struct efi32_call){
-        .stack_pa = (uint32_t)(base + image_offset(stack) + STACK_BYTES),
+        .stack_pa = (uint32_t)(base + image_offset(stack) + EFI32_STACK_BYTES),
         .get_memory_map = word_at(&memory, services, BOOT_SERVICES_BYTES_32, GET_MEMORY_MAP_AT_32),
         .exit_boot_services =
             word_at(&memory, services, BOOT_SERVICES_BYTES_32, EXIT_BOOT_SERVICES_AT_32),

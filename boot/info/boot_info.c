@@ -52,6 +52,7 @@ void boot_info_clear(struct boot_info *out)
     out->efi.map_descriptor_bytes = 0;
     out->efi.map_descriptor_version = 0;
     out->efi.map_bytes = 0;
+    out->efi.map = NULL;
     out->strings_used = 0;
 }
 

@@ -31,12 +31,15 @@ struct status add_loader_range(struct boot_info *out, uint64_t base, uint64_t le
                                uint32_t type);
 
 /*
- * Keep an EFI memory map as it came: all bytes that are left.
+ * Keep an EFI memory map as it came: by its address, or (efi_map_copy) in efi.map_room all bytes that
+ * are left.
  *
  * @return  INFO_BAD_ENTRY_SIZE; INFO_BAD_TAG_SIZE when the descriptors do not come out even;
  *          INFO_TOO_MANY_RANGES
  */
 struct status efi_map_keep(struct boot_info *out, uint32_t descriptor_bytes,
+                           uint32_t descriptor_version, const uint8_t *map, size_t map_bytes);
+struct status efi_map_copy(struct boot_info *out, uint32_t descriptor_bytes,
                            uint32_t descriptor_version, struct cursor *bytes);
 
 #endif

@@ -42,8 +42,6 @@ static struct status take_module(const struct efi_handoff *handoff,
 /* What only the firmware knows, and the end of its boot services. */
 static struct status take_firmware(const struct efi_handoff *handoff, struct boot_info *out)
 {
-    struct cursor whole = cursor_over(handoff->map, sizeof(handoff->map));
-    struct cursor map = cursor_take(&whole, handoff->map_bytes);
     struct status status;
 
     out->firmware = handoff->is_64bit ? FIRMWARE_UEFI64 : FIRMWARE_UEFI32;
@@ -57,11 +55,8 @@ static struct status take_firmware(const struct efi_handoff *handoff, struct boo
     if (out->framebuffer.kind == FRAMEBUFFER_NONE) {
         out->framebuffer = handoff->framebuffer;
     }
-    if (map.failed) {
-        return status_at(INFO_TOO_MANY_RANGES, 0);
-    }
-    status =
-        efi_map_keep(out, handoff->map_descriptor_bytes, handoff->map_descriptor_version, &map);
+    status = efi_map_keep(out, handoff->map_descriptor_bytes, handoff->map_descriptor_version,
+                          handoff->map, handoff->map_bytes);
     return is_ok(status) ? efi_map_decode(out) : status;
 }
 

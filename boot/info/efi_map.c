@@ -9,9 +9,8 @@
 #define DESCRIPTOR_ALIGN 8 /* strides are multiples of this: the fields are read as they lie */
 
 struct status efi_map_keep(struct boot_info *out, uint32_t descriptor_bytes,
-                           uint32_t descriptor_version, struct cursor *bytes)
+                           uint32_t descriptor_version, const uint8_t *map, size_t map_bytes)
 {
-    size_t map_bytes = cursor_left(bytes);
 
     if (descriptor_bytes < sizeof(struct efi_memory_descriptor) ||
         descriptor_bytes % DESCRIPTOR_ALIGN != 0) {
@@ -23,11 +22,27 @@ struct status efi_map_keep(struct boot_info *out, uint32_t descriptor_bytes,
     if (map_bytes > BOOT_EFI_MAP_BYTES) {
         return status_at(INFO_TOO_MANY_RANGES, 0);
     }
-    cursor_copy(bytes, out->efi.map, map_bytes);
+    out->efi.map = map;
     out->efi.map_bytes = (uint32_t)map_bytes;
     out->efi.map_descriptor_bytes = descriptor_bytes;
     out->efi.map_descriptor_version = descriptor_version;
     return status_ok();
+}
+
+struct status efi_map_copy(struct boot_info *out, uint32_t descriptor_bytes,
+                           uint32_t descriptor_version, struct cursor *bytes)
+{
+    const size_t map_bytes = cursor_left(bytes);
+    struct status status;
+
+    if (!out->efi.map_room) {
+        return status_ok();
+    }
+    status = efi_map_keep(out, descriptor_bytes, descriptor_version, out->efi.map_room, map_bytes);
+    if (is_ok(status)) {
+        cursor_copy(bytes, out->efi.map_room, map_bytes);
+    }
+    return status;
 }
 
 static enum memory_type memory_type_of(const struct efi_memory_descriptor *descriptor)

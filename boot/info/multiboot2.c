@@ -201,7 +201,7 @@ static struct status decode_efi_map(struct cursor *tag, struct boot_info *out)
     if (!cursor_copy(tag, &map, sizeof(map))) {
         return bad_size();
     }
-    return efi_map_keep(out, map.descriptor_bytes, map.descriptor_version, tag);
+    return efi_map_copy(out, map.descriptor_bytes, map.descriptor_version, tag);
 }
 
 /* The firmware is of one kind: where tags for both are there, only those for 64 bits count,

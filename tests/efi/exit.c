@@ -1,6 +1,9 @@
 /* ExitBootServices: calls that fail while the map grows, and what must hold when one succeeds. */
 #include "hostile.h"
 
+/* For each failure, beyond the pages that should be enough. */
+#define SPARE_PAGES 16
+
 static struct {
     unsigned int calls;
     unsigned int failures;
@@ -22,7 +25,7 @@ void exit_arrange(unsigned int failures, unsigned int growth, bool strict)
     arranged.failures = failures;
     arranged.growth = growth;
     arranged.strict = strict;
-    pages = 2 * failures * pages_for_growth() + 1;
+    pages = 2 * failures * (pages_for_growth() + SPARE_PAGES) + 1;
     status =
         firmware.allocate_pages(EFI_ALLOCATE_ANY, EFI_BOOT_SERVICES_DATA, pages, &arranged.pool);
     if (efi_failed(status)) {
@@ -37,12 +40,22 @@ bool exit_forbids_services(void)
     return arranged.strict && arranged.calls != 0;
 }
 
-static void grow(void)
+/* Every other page: each makes two ranges of one. */
+static void free_pages(unsigned int count)
 {
-    for (unsigned int i = 0; i < pages_for_growth(); i++) {
+    for (unsigned int i = 0; i < count; i++) {
         arranged.pool += EFI_PAGE_BYTES;
         firmware.free_pages(arranged.pool, 1);
         arranged.pool += EFI_PAGE_BYTES;
+    }
+}
+
+/* The firmware takes some of the pages for its list of ranges. */
+static void grow(efi_uint before)
+{
+    free_pages(pages_for_growth());
+    for (unsigned int i = 0; i < SPARE_PAGES && map_read().count < before + arranged.growth; i++) {
+        free_pages(1);
     }
 }
 
@@ -55,7 +68,7 @@ efi_status exit_hook(efi_handle image, efi_uint key)
     take_check("at ExitBootServices");
     checksum_check();
     if (arranged.calls <= arranged.failures) {
-        grow();
+        grow(before);
         say("HOSTILE exit: call %d fails, descriptors %d -> %d", (uint64_t)arranged.calls,
             (uint64_t)before, (uint64_t)map_read().count);
         return EFI_INVALID_PARAMETER;

@@ -13,6 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static struct boot_info info;
+static uint8_t map_room[BOOT_EFI_MAP_BYTES];
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
@@ -23,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     memset(memory, 0xa5, INFO_PA);
     memcpy(memory + INFO_PA, bytes, size);
     memset(&info, 0xa5, offsetof(struct boot_info, strings));
+    info.efi.map_room = map_room;
     status = multiboot2_decode(&view, INFO_PA, &info);
     memset(memory, 0xee, INFO_PA + size); /* all that is kept must have been copied */
     if (is_ok(status)) {

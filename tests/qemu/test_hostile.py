@@ -13,8 +13,7 @@ from hostile import (ACPI_NVS, ACPI_RECLAIM, BOOT_DATA, CONVENTIONAL, FREE_AFTER
 TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": RUNTIME_DATA, "acpi-nvs": ACPI_NVS}
 
 # Just large enough: three slots of 2 MiB for the guest's 6 MiB, and one for Berth or what its loader needs.
-# Where GRUB is there too, it has its heap and the modules' first copies in the hole.
-HOLE = {"grub": 12 * MIB, "direct": 8 * MIB}
+HOLE = 8 * MIB
 HOLE_PLACES = [24, 32, 48, 64, 80, 96, 112, 128, 160, 200]
 
 
@@ -65,16 +64,16 @@ def test_linux_lives_when_2_to_32_mib_is_taken(hostile):
 
 @pytest.mark.parametrize("start_mib", HOLE_PLACES)
 def test_everything_below_4_gib_is_taken_but_one_hole(hostile, start_mib):
-    hostile.lines = hostile.take_all(RUNTIME_DATA, hole(start_mib * MIB, HOLE[hostile.path]))
+    hostile.lines = hostile.take_all(RUNTIME_DATA, hole(start_mib * MIB, HOLE))
     outcome = hostile.boots()
     assert outcome.taken_pages * PAGE > megabytes(hostile.memory) * 6 // 10
     ram = sum(min(end, 4 * GIB) - start for start, end, kind in outcome.e820 if kind == 1 and start < 4 * GIB)
-    assert ram < HOLE[hostile.path] + 4 * MIB, "more was left than the hole and what the programs before Berth had"
+    assert ram < HOLE + 4 * MIB, "more was left than the hole and what the programs before Berth had"
 
 
 @pytest.mark.parametrize("start", [0x2001000, 0x4FFF000, 0x63FE000])
 def test_the_one_hole_is_aligned_to_4_kib_only(hostile, start):
-    hostile.lines = hostile.take_all(RESERVED, hole(start, HOLE[hostile.path] + 2 * MIB))
+    hostile.lines = hostile.take_all(RESERVED, hole(start, HOLE + 2 * MIB))
     hostile.boots()
 
 
@@ -100,7 +99,7 @@ def test_one_runtime_page_in_every_mib_below_256_mib(hostile):
     assert hostile.boots().taken_pages > 230
 
 
-@pytest.mark.parametrize("pages", [1500, 6000])
+@pytest.mark.parametrize("pages", [1500, 3500])
 def test_alternating_descriptors_of_one_page(hostile, pages):
     hostile.memory = "512M"
     hostile.lines = [f"every {2 * PAGE:#x} {RESERVED} {span(64 * MIB, 64 * MIB + pages * PAGE)}"]
@@ -144,8 +143,7 @@ def test_exit_boot_services_fails_while_the_map_grows(hostile, failures, growth)
     assert len(outcome.said("exit: call .* fails")) == failures
     for grew in outcome.said("exit: call .* fails, descriptors "):
         before, after = (int(count) for count in grew.split(" -> "))
-        # A page at the edge of a free range moves the edge, and makes no new range.
-        assert after >= before + growth - 1 - growth // 50
+        assert after >= before + growth
 
 
 @pytest.mark.parametrize("times", [1, 3, 1000])
@@ -232,7 +230,7 @@ def test_load_options_that_say_nothing(hostile, form):
 def test_no_room_at_all(hostile):
     """An error in words, and the way back to the firmware: nothing that was allocated stays so."""
     hostile.kernel = hostile.case.guest("zp64-huge.bzimage")
-    hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE[hostile.path]))
+    hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE))
     outcome = hostile.run()
     # On COM1 twice where the firmware's console goes there too.
     assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]

@@ -20,7 +20,7 @@ ERRORS = {
     "module": "the loader's module at offset 0x{:x} ends before it starts - use another loader",
     "modules": "more than 64 modules are given - leave some out",
     "entry-size": "the loader's memory map at offset 0x{:x} has an impossible entry size - use another loader",
-    "ranges": "the loader's memory map has more than 6144 entries - update the firmware or the loader",
+    "ranges": "the loader's memory map has more than 4096 entries - update the firmware or the loader",
     "strings-full": "the loader's command lines are longer than 65536 bytes together - shorten them",
     "no-memory": "the loader gave no memory map with RAM in it - use a loader that passes one (GRUB 2 does)",
     "not-ram": "module {} does not lie in RAM - use another loader",

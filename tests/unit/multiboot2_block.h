@@ -24,6 +24,8 @@
 
 static struct block block;
 static struct boot_info info;
+static uint8_t map_storage[BOOT_EFI_MAP_BYTES];
+static uint8_t *map_room = map_storage;
 
 /* --- building blocks --- */
 
@@ -152,6 +154,7 @@ static inline struct status decode_bytes(const void *bytes, size_t size, uint64_
     struct status status;
 
     memset(&info, 0xa5, sizeof(info));
+    info.efi.map_room = map_room;
     status = boot_info_decode(&regs, &memory, &info);
     /* Whatever was kept must have been copied. */
     memset((void *)(uintptr_t)memory.bytes, 0xee, memory.size);

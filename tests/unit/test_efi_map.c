@@ -22,7 +22,7 @@ static void describe(uint32_t type, uint64_t start, uint64_t pages, uint64_t att
 
 static struct status decode_map(void)
 {
-    memcpy(info.efi.map, made.map, made.bytes);
+    info.efi.map = made.map;
     info.efi.map_bytes = made.bytes;
     info.efi.map_descriptor_bytes = MADE_DESCRIPTOR_BYTES;
     return efi_map_decode(&info);

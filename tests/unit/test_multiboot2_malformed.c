@@ -316,6 +316,16 @@ static void test_efi_map_at_its_limit_and_beyond(void **state)
     assert_int_equal(info.efi.map_bytes, 0);
 }
 
+static void test_efi_map_is_skipped_where_there_is_no_room_for_it(void **state)
+{
+    (void)state;
+    efi_map_tag(48, 96);
+    map_room = NULL;
+    decode_good();
+    map_room = map_storage;
+    assert_int_equal(info.efi.map_bytes, 0);
+}
+
 static void test_strings_that_fill_the_pool_and_more(void **state)
 {
     static char text[BOOT_STRINGS_BYTES + 1];
@@ -449,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup(test_efi_map_strides_that_are_none, before_each),
         cmocka_unit_test_setup(test_efi_map_that_ends_inside_a_descriptor, before_each),
         cmocka_unit_test_setup(test_efi_map_at_its_limit_and_beyond, before_each),
+        cmocka_unit_test_setup(test_efi_map_is_skipped_where_there_is_no_room_for_it, before_each),
         cmocka_unit_test_setup(test_strings_that_fill_the_pool_and_more, before_each),
         cmocka_unit_test_setup(test_loader_name_too_long_for_the_pool, before_each),
         cmocka_unit_test_setup(test_first_defect_is_the_one_told, before_each),

@@ -22,7 +22,7 @@ static void uefi_request(uint16_t protocol)
         .map_descriptor_version = 1,
         .map_bytes = made.bytes,
     };
-    memcpy(efi.map, made.map, made.bytes);
+    efi.map = made.map;
     request.efi = &efi;
 }
 

@@ -16,9 +16,9 @@
 #include "status.h"
 
 #define BOOT_MODULES_MAX   64
-#define BOOT_RANGES_MAX    6144
+#define BOOT_RANGES_MAX    4096
 #define BOOT_STRINGS_BYTES 65536
-#define BOOT_EFI_MAP_BYTES 311296
+#define BOOT_EFI_MAP_BYTES 208896 /* 4,352 descriptors of the usual 48 bytes */
 #define BOOT_RSDP_BYTES    36
 #define BOOT_SMBIOS_BYTES  32
 
@@ -113,7 +113,9 @@ struct boot_efi {
     uint32_t map_descriptor_bytes;
     uint32_t map_descriptor_version;
     uint32_t map_bytes; /* of `map`, a whole number of descriptors; 0 when there is none */
-    uint8_t map[BOOT_EFI_MAP_BYTES];
+    const uint8_t *map; /* in `map_room`, or in the handoff */
+    uint8_t *map_room; /* BOOT_EFI_MAP_BYTES for a loader's map, lent by the decoder's caller; NULL:
+                           the firmware itself is asked, what the loader says is skipped */
 };
 
 struct boot_info {
@@ -159,7 +161,7 @@ struct boot_info {
  * Decode what the loader handed over into `out`, by the protocol that `regs->magic` names.
  *
  * @memory  physical memory; nothing in it is trusted
- * @out     need not be cleared; complete only on success
+ * @out     need not be cleared, but for efi.map_room; complete only on success
  * @return  STATUS_OK, or INFO_*: the first defect, with the byte offset in the information block
  * where it is
  */

@@ -61,7 +61,7 @@ struct efi_handoff {
 struct status efi_map_decode(struct boot_info *info);
 
 /*
- * boot_info for an image that the firmware itself started (protocol efi).
+ * boot_info for an image that the firmware itself started (protocol efi). The memory map stays in the handoff.
  *
  * @return  STATUS_OK, or what is wrong with the firmware's map, a module or a string
  */

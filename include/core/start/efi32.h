@@ -12,6 +12,9 @@
 #include "compiler.h"
 #include "efi_handoff.h"
 
+/* UEFI 2.10 section 2.3.2: what the firmware expects of a stack. */
+#define EFI32_STACK_BYTES 0x20000
+
 /*
  * The processor as the loader left it, as far as the firmware needs it back. (The loader's GDT and stack are its own,
  * and lie in memory that is perhaps nobody's.) Writer: head.S.
@@ -53,9 +56,10 @@ struct efi32_call {
  *
  * @info     says that boot services are alive, and where the system table is
  * @base     of the image
+ * @stack    EFI32_STACK_BYTES in the image, aligned to 16, for the firmware
  * @handoff  receives the map
  */
-void efi32_boot_services_exit(const struct boot_info *info, uint64_t base,
+void efi32_boot_services_exit(const struct boot_info *info, uint64_t base, uint8_t *stack,
                               struct efi_handoff *handoff);
 
 #endif
