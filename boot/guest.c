@@ -8,11 +8,13 @@
 #include "efi_tables.h"
 #include "log.h"
 #include "mem.h"
+#include "page_tables.h"
 #include "physmap.h"
 #include "report.h"
 #include "rsdp.h"
 #include "start.h"
 #include "stop.h"
+#include "x86/address_map.h"
 #include "x86/ports.h"
 #include "zeropage.h"
 
@@ -86,8 +88,7 @@ static const struct boot_framebuffer *display(const struct boot_info *info)
                : &info->framebuffer;
 }
 
-/* The firmware's own ACPI root pointer: as it is told, from the EFI tables, or where a BIOS keeps it. */
-static paddr_t rsdp_find(const struct boot_info *info, bool kernel_asks_firmware)
+paddr_t guest_rsdp(const struct boot_info *info)
 {
     const struct physical_view memory = physmap_view();
     paddr_t rsdp = info->rsdp_pa;
@@ -98,14 +99,12 @@ static paddr_t rsdp_find(const struct boot_info *info, bool kernel_asks_firmware
     if (rsdp.pa == 0 && info->firmware == FIRMWARE_BIOS) {
         rsdp = rsdp_locate(&memory, info);
     }
-    if (rsdp.pa == 0 && !kernel_asks_firmware) {
-        log_warning("no ACPI tables were found: the kernel has to do without");
-    }
     return rsdp;
 }
 
-struct native_guest guest_prepare(const struct boot_info *info, const struct memmap *map,
-                                  struct prange image)
+struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
+                                  const struct memmap *map, struct prange image,
+                                  struct prange tables)
 {
     static struct bzimage kernel;
     const struct boot_module *file = &info->modules[MODULE_KERNEL];
@@ -134,13 +133,17 @@ struct native_guest guest_prepare(const struct boot_info *info, const struct mem
         log_info("efi: the kernel cannot use 32-bit firmware: it gets no runtime services");
     }
 
+    if (rsdp.pa == 0 && !zeropage_hands_on_efi(&kernel, &info->efi)) {
+        log_warning("no ACPI tables were found: the kernel has to do without");
+    }
+
     guest.page = (struct zeropage_request){
         .kernel_file = physmap_low((paddr_t){file->bytes.start}),
         .kernel_file_bytes = prange_bytes(file->bytes),
         .kernel = &kernel,
         .cmdline = file->args,
         .map = map,
-        .rsdp = rsdp_find(info, zeropage_hands_on_efi(&kernel, &info->efi)),
+        .rsdp = rsdp,
         .efi = &info->efi,
         .framebuffer = display(info),
     };
@@ -154,6 +157,7 @@ struct native_guest guest_prepare(const struct boot_info *info, const struct mem
         .initrd = guest.initrd,
         .initrd_below = kernel.initrd_below,
         .handoff_bytes = zeropage_bytes(&guest.page),
+        .others = {&tables, 1},
     };
 
     require(placement_guest(map, &needs, &guest.place));
@@ -172,6 +176,9 @@ struct native_guest guest_prepare(const struct boot_info *info, const struct mem
 static void initrd_move(const struct native_guest *guest)
 {
     if (guest->place.initrd.start != guest->initrd.start) {
+        if (guest->place.initrd.end > IDENTITY_MAP_BYTES && !page_tables_add(guest->place.initrd)) {
+            fatal("the page tables have no room for the initrd", "report this defect");
+        }
         physmap_copy((paddr_t){guest->place.initrd.start}, (paddr_t){guest->initrd.start},
                      prange_bytes(guest->initrd));
     }

@@ -228,6 +228,8 @@ start_paging:
         mov     %eax, %gs
         mov     $SEL_BOOT_FS, %eax
         mov     %eax, %fs
+        .globl start_fs_live
+start_fs_live:                          /* a place to look at the segment from outside */
 
         /* Add the load base to every page-table entry that holds an address of the image. */
         mov     $sym_offs(__pte_rel_start), %edi

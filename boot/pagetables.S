@@ -3,7 +3,7 @@
  *
  *   l4[0]    -> l3_identity[0..3] -> l2_identity: the low 4 GiB at their own addresses, in 2 MiB pages
  *   l4[261]  -> l3_image[321]     -> l2_image[1]: the image at its link address, one 2 MiB page
- *   l4[262]  -> l3_window[0]      -> l2_window:   1 GiB of physical memory at a time, filled by cpu/physmap.c
+ *   l4[262]  -> l3_identity:                      the same 4 GiB again, as the direct map that C reads memory through
  *
  * An entry that holds an address inside the image is written as an offset from the image's start, through the macro
  * `relative`, which also lists it in .pte_rel: adding the load base to all listed entries is all that it takes to make
@@ -38,7 +38,7 @@ boot_page_table_l4:
         up_to boot_page_table_l4, L4_SLOT(XEN_VIRT_START)
         relative l3_image, PTE_TABLE
         up_to boot_page_table_l4, L4_SLOT(DIRECT_MAP_START)
-        relative l3_window, PTE_TABLE
+        relative l3_identity, PTE_TABLE
         up_to boot_page_table_l4, PT_ENTRIES
 
 l3_identity:
@@ -60,14 +60,6 @@ l2_image:
 l2_image_leaf:
         relative _start, PTE_RWX + PTE_LARGE
         up_to l2_image, PT_ENTRIES
-
-l3_window:
-        relative l2_window, PTE_TABLE
-        up_to l3_window, PT_ENTRIES
-
-        .globl l2_window
-l2_window:
-        .fill PT_ENTRIES, PTE_BYTES, 0
 
 l2_identity:
         .set address, 0

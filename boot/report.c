@@ -256,6 +256,9 @@ static NORETURN void fatal_status(struct status status)
         log_error("the firmware's memory map has more than %d reservations - update the firmware",
                   MEMMAP_RANGES_MAX);
         break;
+    case PLACEMENT_NO_ROOM_TABLES:
+        log_error("no room for the page tables, 0x%lx bytes are missing - add memory", at);
+        break;
     case PLACEMENT_NO_ROOM_KERNEL:
         log_error(
             "no room for the kernel, 0x%lx bytes are missing - add memory or use a smaller kernel",

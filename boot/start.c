@@ -17,6 +17,7 @@
 #include "memmap.h"
 #include "native.h"
 #include "options.h"
+#include "page_tables.h"
 #include "physmap.h"
 #include "placement.h"
 #include "report.h"
@@ -94,17 +95,23 @@ static struct prange image_at(uint64_t base)
     return (struct prange){base, base + image_bytes()};
 }
 
-/* Where the image should be. */
-static uint64_t image_target(const struct entry_regs *regs, const struct boot_info *info,
-                             const struct memmap *map)
+/* The modules' bytes, which nothing may be put on. */
+static struct busy_list modules_busy(const struct boot_info *info)
 {
-    struct prange modules[BOOT_MODULES_MAX];
+    static struct prange modules[BOOT_MODULES_MAX];
 
     for (uint32_t i = 0; i < info->module_count; i++) {
         modules[i] = info->modules[i].bytes;
     }
+    return (struct busy_list){modules, info->module_count};
+}
+
+/* Where the image should be. */
+static uint64_t image_target(const struct entry_regs *regs, const struct boot_info *info,
+                             const struct memmap *map)
+{
     return placement_image(map, image_at(regs->load_base), loader_moved(regs, info),
-                           (struct busy_list){modules, info->module_count});
+                           modules_busy(info));
 }
 
 /* Move the image if it is not where it should be. Returns where it is now. */
@@ -124,32 +131,62 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
     return image_at(target);
 }
 
+static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
+                                 struct prange image)
+{
+    struct prange room;
+
+    require(placement_tables(map, image, modules_busy(info), page_tables_bytes(map), &room));
+    return room;
+}
+
+/* From the boot tables to the final ones. Returns where they are. */
+static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
+                                  const struct memmap *map, struct prange image)
+{
+    const struct prange room = tables_room(info, map, image);
+
+    if (!page_tables_build(map, caps, (paddr_t){image.start}, room)) {
+        fatal("the page tables do not fit the memory counted for them", "report this defect");
+    }
+    return room;
+}
+
 void start_rehearse(const struct entry_regs *regs)
 {
+    const struct boot_info *info = &boot_info_storage;
     const struct cpu_caps caps = cpu_caps_read();
     const struct memmap *map;
+    struct prange image;
 
     require(boot_info_fill(regs, &boot_info_storage));
-    map = stage_memmap(&boot_info_storage, &caps);
-    guest_prepare(&boot_info_storage, map, image_at(image_target(regs, &boot_info_storage, map)));
+    map = stage_memmap(info, &caps);
+    image = image_at(image_target(regs, info, map));
+    guest_prepare(info, guest_rsdp(info), map, image, tables_room(info, map, image));
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)
 {
     const uint64_t start_tsc = tsc_read();
+    physmap_start();
+
     struct options options;
     const struct boot_info *info = stage_boot_info(regs, &options);
     const struct cpu_caps caps = cpu_caps_read();
     const struct memmap *map = stage_memmap(info, &caps);
     const struct prange image = stage_image(regs, info, map);
+    const paddr_t rsdp = guest_rsdp(info);
 
     report_memory(info, map);
     report_modules(info);
     report_cpu(&caps);
+
+    const struct prange tables = stage_paging(info, &caps, map, image);
+
     debug_fault_raise(&options);
     guest_choose(options.dom0);
 
-    const struct native_guest guest = guest_prepare(info, map, image);
+    const struct native_guest guest = guest_prepare(info, rsdp, map, image, tables);
 
     report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
     guest_put_in_place(&guest);

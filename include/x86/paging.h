@@ -17,10 +17,19 @@
 #define PTE_DIRTY    UC(0x040)
 #define PTE_LARGE    UC(0x080) /* PS: the entry maps a 2 MiB or 1 GiB page */
 #define PTE_GLOBAL   UC(0x100)
+#define PTE_ADDRESS  UC(0x000ffffffffff000)
+#define PTE_NX       UC(0x8000000000000000)
+#define PTE_UNCACHED                                                                               \
+    UC(0x018) /* PCD and PWT: uncacheable in the PAT as the processor starts with it */
 
 /* A pointer to a lower table, and a writable and executable leaf, as the boot tables use them. */
 #define PTE_TABLE (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED)
 #define PTE_RWX   (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY)
+
+/* Leaves of the final tables: nothing is writable and executable. */
+#define PTE_CODE      (PTE_PRESENT + PTE_ACCESSED)
+#define PTE_CONSTANTS (PTE_PRESENT + PTE_ACCESSED + PTE_NX)
+#define PTE_DATA      (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY + PTE_NX)
 
 #define PT_ENTRIES 512
 #define PTE_BYTES  8

@@ -251,6 +251,41 @@ static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
     assert_true(moved > IMAGE_RUNS / 4);
 }
 
+/* --- page tables ----------------------------------------------------------------------------- */
+
+static struct prange tables_go_to(struct prange image, struct busy_list modules, uint64_t bytes)
+{
+    struct prange room = {0, 0};
+
+    assert_int_equal(placement_tables(&map, image, modules, bytes, &room).code, STATUS_OK);
+    assert_int_equal(prange_bytes(room), bytes);
+    return room;
+}
+
+static void test_page_tables_go_behind_the_image_or_high(void **state)
+{
+    const struct prange image = {MIB(4), MIB(5)};
+    struct prange module = {MIB(5), MIB(5) + 0x800};
+    struct prange room;
+    struct status status;
+
+    (void)state;
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){{MIB(1), MIB(64)}, MEMORY_RAM};
+    assert_int_equal(tables_go_to(image, (struct busy_list){NULL, 0}, 0x10000).start, MIB(5));
+    assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, 0x10000).start,
+                     MIB(5) + 0x1000);
+    /* The rest of the image's slot is in nobody's way; what is larger goes high. */
+    assert_int_equal(tables_go_to(image, (struct busy_list){NULL, 0}, MIB(1)).start, MIB(5));
+    assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1)).start, MIB(63));
+    module = (struct prange){MIB(5), MIB(64)};
+    assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, 0x10000).start,
+                     MIB(4) - 0x10000);
+    status = placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(3) + 0x2000, &room);
+    assert_int_equal(status.code, PLACEMENT_NO_ROOM_TABLES);
+    assert_int_equal(status.offset, 0x2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_an_image_off_its_alignment_moves_even_downwards_or_stays),
         cmocka_unit_test(test_an_image_in_memory_that_is_not_ram_moves),
         cmocka_unit_test(test_random_images_go_to_the_highest_free_slot_or_stay),
+        cmocka_unit_test(test_page_tables_go_behind_the_image_or_high),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

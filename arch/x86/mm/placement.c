@@ -194,6 +194,34 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
     return !is_good || place > image.start ? place : image.start;
 }
 
+/* --- page tables --------------------------------------------------------------------------- */
+
+struct status placement_tables(const struct memmap *map, struct prange image,
+                               struct busy_list modules, uint64_t bytes, struct prange *room)
+{
+    struct obstacles obstacles = {.own = {image}, .own_count = 1, .others = modules};
+    struct placement_request request = {
+        .bytes = bytes,
+        .alignment = PAGE_BYTES,
+        .at_least = image.end,
+        .below = align_up(image.end, IMAGE_SLOT_BYTES),
+        .preference = PLACE_LOWEST,
+    };
+    uint64_t place;
+    uint64_t missing;
+
+    if (!find(map, &obstacles, &request, &place, &missing)) {
+        request.at_least = 0;
+        request.below = GIB(4);
+        request.preference = PLACE_HIGHEST;
+        if (!find(map, &obstacles, &request, &place, &missing)) {
+            return status_at(PLACEMENT_NO_ROOM_TABLES, missing);
+        }
+    }
+    *room = (struct prange){place, place + bytes};
+    return status_ok();
+}
+
 /* --- a native kernel ----------------------------------------------------------------------- */
 
 /* The search for a guest's places: what is given, what is found, and how near the failures came. */

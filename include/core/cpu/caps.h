@@ -3,9 +3,12 @@
 #ifndef CPU_CAPS_H
 #define CPU_CAPS_H
 
+#include <stdbool.h>
+
 struct cpu_caps {
     unsigned int physical_bits; /* width of a physical address: CPUID 0x80000008 EAX, 36 where it is
                                    not told */
+    bool has_1gib_pages;        /* CPUID 0x80000001 EDX bit 26 */
     unsigned int online;        /* processors that run Berth */
 };
 

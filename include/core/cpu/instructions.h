@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "addr.h"
+
 static inline void port_write8(uint16_t port, uint8_t value)
 {
     asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
@@ -41,9 +43,10 @@ static inline struct cpuid_leaf cpuid(uint32_t leaf)
     return out;
 }
 
-static inline void page_invalidate(const void *address)
+/* Not global pages: what the translation buffers hold of the old tables is gone. */
+static inline void page_tables_load(paddr_t top)
 {
-    asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+    asm volatile("mov %0, %%cr3" : : "r"(top.pa) : "memory");
 }
 
 #endif

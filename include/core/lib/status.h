@@ -32,6 +32,7 @@ enum status_code {
     MEMMAP_FULL,  /* more non-RAM ranges than can be held after sanitising */
 
     /* Placement. offset = how many bytes were missing in the largest suitable hole. */
+    PLACEMENT_NO_ROOM_TABLES, /* final page tables */
     PLACEMENT_NO_ROOM_KERNEL,
     PLACEMENT_NO_ROOM_INITRD,
     PLACEMENT_NO_ROOM_HANDOFF, /* zero page, command line */

@@ -57,6 +57,18 @@ bool placement_find(const struct memmap *map, struct busy_list busy,
 uint64_t placement_image(const struct memmap *map, struct prange image, bool loader_moved,
                          struct busy_list modules);
 
+/*
+ * Room for the final page tables, below 4 GiB: behind the image if there is room, where it is in nobody's way, else
+ * as high as possible.
+ *
+ * @image    where it is to stay
+ * @modules  whose bytes are still needed
+ * @bytes    whole pages, not 0
+ * @return   STATUS_OK; PLACEMENT_NO_ROOM_TABLES
+ */
+struct status placement_tables(const struct memmap *map, struct prange image,
+                               struct busy_list modules, uint64_t bytes, struct prange *room);
+
 /* What a native kernel needs. */
 struct guest_needs {
     struct prange image; /* Berth's own slot, not to be overwritten until the jump */
@@ -73,7 +85,7 @@ struct guest_needs {
 
     uint64_t handoff_bytes; /* zero page, set-up data and command line, as one block */
 
-    struct busy_list others; /* other modules */
+    struct busy_list others; /* what else is in use until the jump */
 };
 
 struct guest_placement {

@@ -51,13 +51,21 @@ struct native_guest {
 void guest_choose(enum dom0_mode mode);
 
 /*
+ * The firmware's own ACPI root pointer: as it is told, from the EFI tables, or where a BIOS keeps it. Reads the
+ * firmware's memory, which the final page tables do not map. pa 0: there is none.
+ */
+paddr_t guest_rsdp(const struct boot_info *info);
+
+/*
  * Read the kernel (module 0) and the initrd (module 1), and decide where everything goes. Stops with an error when that
  * cannot be done.
  *
- * @image  where Berth is, not to be overwritten
+ * @rsdp   as guest_rsdp() found it
+ * @image, @tables  where Berth and its page tables are, not to be overwritten
  */
-struct native_guest guest_prepare(const struct boot_info *info, const struct memmap *map,
-                                  struct prange image);
+struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
+                                  const struct memmap *map, struct prange image,
+                                  struct prange tables);
 
 /* Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. */
 void guest_put_in_place(const struct native_guest *guest);

@@ -6,6 +6,7 @@
 
 #include "abi/linux_entry.h"
 #include "image.h"
+#include "page_tables.h"
 
 typedef void native_jump_fn(uint64_t entry_pa, uint64_t zero_page_pa, uint64_t gdt_pa,
                             uint64_t stack_pa);
@@ -30,6 +31,8 @@ NORETURN void native_start(const struct native_entry *entry)
         (native_jump_fn *)at_load_address(entry, (const void *)(uintptr_t)linked);
     const uint8_t *gdt = entry->entry_64 ? native_gdt_64 : native_gdt_32;
 
+    /* Linux expects its memory at its own address, to be written and executed. */
+    page_tables_use_boot(entry->image);
     jump(native_entry_point(entry).pa, entry->zero_page.pa, at_load_address(entry, gdt),
          at_load_address(entry, boot_stack_top));
     __builtin_unreachable();

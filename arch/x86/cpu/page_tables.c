@@ -1,0 +1,98 @@
+/*
+ * What the final page tables map, and the switches between them and the boot tables.
+ */
+#include "page_tables.h"
+
+#include <stddef.h>
+
+#include "image.h"
+#include "instructions.h"
+#include "paging.h"
+#include "physmap.h"
+#include "x86/address_map.h"
+#include "x86/paging.h"
+#include "x86/ports.h"
+
+extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[], _end[];
+extern const uint64_t boot_page_table_l4[];
+
+/* The image's tables, the screen's, and those of one range above 4 GiB. */
+#define PAGES_BESIDE_RAM (2 * PAGING_PAGES_FOR_SMALL + PAGING_PAGES_FOR_4_GIB)
+
+static struct page_pool pool;
+
+uint64_t page_tables_bytes(const struct memmap *map)
+{
+    return (paging_pages_for_ram(map, IDENTITY_MAP_BYTES) + PAGES_BESIDE_RAM) * PAGE_BYTES;
+}
+
+static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8_t *end,
+                                uint64_t rights)
+{
+    return (struct page_mapping){
+        .va = (uint64_t)start,
+        .pa = image.pa + image_offset(start),
+        .bytes = (uint64_t)(end - start),
+        .rights = rights,
+    };
+}
+
+static bool image_map(paddr_t image)
+{
+    const struct page_mapping parts[] = {
+        part(image, _start, __text_start, PTE_CONSTANTS),
+        part(image, __text_start, __rodata_start, PTE_CODE),
+        part(image, __rodata_start, __data_start, PTE_CONSTANTS),
+        part(image, __data_start, _end, PTE_DATA),
+    };
+    bool fits = true;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        fits = fits && paging_map(&pool, parts[i]);
+    }
+    return fits;
+}
+
+/* The screen, which is device memory, unless the map says that it is RAM. */
+static bool screen_map(const struct memmap *map)
+{
+    const struct prange screen = {VGA_TEXT_PA, VGA_TEXT_PA + PAGE_BYTES};
+
+    return memmap_touches_ram(map, screen) ||
+           paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + screen.start, screen.start,
+                                                   prange_bytes(screen), PTE_DATA + PTE_UNCACHED});
+}
+
+bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
+                       struct prange room)
+{
+    pool = (struct page_pool){
+        .tables = physmap_low((paddr_t){room.start}),
+        .pa = room.start,
+        .capacity_pages = (uint32_t)(prange_bytes(room) / PAGE_BYTES),
+        .has_1gib_pages = caps->has_1gib_pages,
+    };
+
+    paging_start(&pool);
+    if (!image_map(image) || !screen_map(map) ||
+        !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
+        return false;
+    }
+    page_tables_load((paddr_t){room.start});
+    return true;
+}
+
+bool page_tables_add(struct prange range)
+{
+    const uint64_t start =
+        range.start < IDENTITY_MAP_BYTES ? IDENTITY_MAP_BYTES : align_down(range.start, PAGE_BYTES);
+
+    return paging_map(&pool,
+                      (struct page_mapping){DIRECT_MAP_START + start, start,
+                                            align_up(range.end, PAGE_BYTES) - start, PTE_DATA});
+}
+
+void page_tables_use_boot(paddr_t image)
+{
+    page_tables_load((paddr_t){image.pa + image_offset(boot_page_table_l4)});
+}

@@ -1,0 +1,206 @@
+/*
+ * The page-table builder. A table's physical address differs from where it is written by one distance,
+ * because all tables come from one pool.
+ */
+#include "paging.h"
+
+#include <stddef.h>
+
+#include "mem.h"
+#include "x86/paging.h"
+
+#define TOP_SHIFT L4_SHIFT
+
+static uint64_t *table_take(struct page_pool *pool, uint64_t *pa)
+{
+    uint64_t *table = pool->tables + (size_t)pool->used_pages * PT_ENTRIES;
+
+    if (pool->used_pages == pool->capacity_pages) {
+        return NULL;
+    }
+    *pa = pool->pa + (uint64_t)pool->used_pages * PAGE_BYTES;
+    pool->used_pages++;
+    memset(table, 0, PAGE_BYTES);
+    return table;
+}
+
+void paging_start(struct page_pool *pool)
+{
+    uint64_t pa;
+
+    pool->used_pages = 0;
+    table_take(pool, &pa);
+}
+
+/* The table that an entry points to, made if there is none; NULL when there can be none. */
+static uint64_t *table_below(struct page_pool *pool, uint64_t *entry)
+{
+    uint64_t *table;
+    uint64_t pa;
+
+    if ((*entry & PTE_LARGE) != 0) {
+        return NULL;
+    }
+    if ((*entry & PTE_PRESENT) != 0) {
+        pa = *entry & PTE_ADDRESS;
+        return pool->tables + (pa - pool->pa) / PTE_BYTES;
+    }
+    table = table_take(pool, &pa);
+    if (table) {
+        *entry = pa | PTE_TABLE;
+    }
+    return table;
+}
+
+/* How many entries of a table, from `slot` on, can map what comes next, if each spans 1 << shift bytes? */
+static uint64_t leaves_that_fit(const struct page_pool *pool, const struct page_mapping *left,
+                                unsigned int shift, unsigned int slot)
+{
+    const uint64_t in_table = PT_ENTRIES - slot;
+    const uint64_t whole = left->bytes >> shift;
+
+    if (shift > (pool->has_1gib_pages ? L3_SHIFT : L2_SHIFT) ||
+        ((left->va | left->pa) & ((1ULL << shift) - 1)) != 0) {
+        return 0;
+    }
+    return whole < in_table ? whole : in_table;
+}
+
+/* Write `count` leaves; false when one is there already. */
+static bool leaves_write(uint64_t *entries, uint64_t count, uint64_t leaf, uint64_t span)
+{
+    uint64_t taken = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        taken |= entries[i];
+        entries[i] = leaf;
+        leaf += span;
+    }
+    return taken == 0;
+}
+
+/* Enter into one table, and those below it, what of the mapping lies in its reach; `left` is what remains. */
+static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shift,
+                       struct page_mapping *left)
+{
+    const uint64_t large = shift > L1_SHIFT ? PTE_LARGE : 0;
+    unsigned int slot = (unsigned int)(left->va >> shift) % PT_ENTRIES;
+
+    while (slot < PT_ENTRIES && left->bytes > 0) {
+        const uint64_t count = leaves_that_fit(pool, left, shift, slot);
+
+        if (count > 0) {
+            if (!leaves_write(table + slot, count, left->pa | left->rights | large,
+                              1ULL << shift)) {
+                return false;
+            }
+            left->va += count << shift;
+            left->pa += count << shift;
+            left->bytes -= count << shift;
+            slot += (unsigned int)count;
+        } else {
+            uint64_t *below = table_below(pool, &table[slot]);
+
+            if (!below || !table_fill(pool, below, shift - (L2_SHIFT - L1_SHIFT), left)) {
+                return false;
+            }
+            slot++;
+        }
+    }
+    return true;
+}
+
+bool paging_map(struct page_pool *pool, struct page_mapping mapping)
+{
+    return table_fill(pool, pool->tables, TOP_SHIFT, &mapping);
+}
+
+static bool is_mapped_type(enum memory_type type)
+{
+    return type == MEMORY_RAM || type == MEMORY_BOOT_SERVICES;
+}
+
+/* The pages that the map's entry lies in, as far as they are below the limit; empty if it is not RAM. */
+static struct prange pages_of(const struct memory_range *range, uint64_t below)
+{
+    struct prange pages = {0, 0};
+
+    if (is_mapped_type(range->type) && range->bytes.start < below) {
+        pages.start = align_down(range->bytes.start, PAGE_BYTES);
+        pages.end = range->bytes.end < below ? align_up(range->bytes.end, PAGE_BYTES) : below;
+    }
+    return pages;
+}
+
+bool paging_next_ram(const struct memmap *map, uint64_t below, uint32_t *index,
+                     struct prange *range)
+{
+    *range = (struct prange){0, 0};
+    for (; *index < map->count; ++*index) {
+        const struct prange pages = pages_of(&map->ranges[*index], below);
+
+        if (pages.start == pages.end) {
+            continue;
+        }
+        if (range->start != range->end && pages.start > range->end) {
+            break;
+        }
+        *range =
+            (struct prange){range->start != range->end ? range->start : pages.start, pages.end};
+    }
+    return range->start != range->end;
+}
+
+bool paging_map_ram(struct page_pool *pool, const struct memmap *map, uint64_t below, uint64_t va,
+                    uint64_t rights)
+{
+    uint32_t index = 0;
+    struct prange range;
+
+    while (paging_next_ram(map, below, &index, &range)) {
+        if (!paging_map(pool, (struct page_mapping){va + range.start, range.start,
+                                                    prange_bytes(range), rights})) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Counts tables that each cover `span` bytes: one for each span that is touched and not wholly mapped. */
+struct table_count {
+    uint64_t span;
+    uint64_t counted_to; /* spans below are counted already */
+    uint32_t tables;
+};
+
+static void count_at(struct table_count *count, uint64_t address)
+{
+    const uint64_t start = align_down(address, count->span);
+
+    if ((address & (count->span - 1)) != 0 && start >= count->counted_to) {
+        count->tables++;
+        count->counted_to = start + count->span;
+    }
+}
+
+uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below)
+{
+    struct table_count level1 = {.span = L2_PAGE_BYTES};
+    uint64_t gibs_to = 0; /* directories below are counted */
+    uint32_t directories = 0;
+    uint32_t index = 0;
+    struct prange range;
+
+    while (paging_next_ram(map, below, &index, &range)) {
+        const uint64_t first = align_down(range.start, L3_PAGE_BYTES);
+        const uint64_t end = align_up(range.end, L3_PAGE_BYTES);
+        const uint64_t from = first > gibs_to ? first : gibs_to;
+
+        count_at(&level1, range.start);
+        count_at(&level1, range.end);
+        directories += end > from ? (uint32_t)((end - from) / L3_PAGE_BYTES) : 0;
+        gibs_to = end > gibs_to ? end : gibs_to;
+    }
+    return 1 + (uint32_t)(align_up(below, 1ULL << L4_SHIFT) >> L4_SHIFT) + directories +
+           level1.tables;
+}

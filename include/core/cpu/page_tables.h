@@ -1,0 +1,39 @@
+/*
+ * The final page tables: Berth's own image page by page with the rights that each section needs, and the
+ * RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen.
+ * (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
+ */
+#ifndef CPU_PAGE_TABLES_H
+#define CPU_PAGE_TABLES_H
+
+#include <stdbool.h>
+
+#include "addr.h"
+#include "caps.h"
+#include "memmap.h"
+
+/* How much memory they take at most: whole pages. */
+uint64_t page_tables_bytes(const struct memmap *map);
+
+/*
+ * Build them, and switch to them.
+ *
+ * @image   where Berth is
+ * @room    page_tables_bytes() of RAM below 4 GiB, page-aligned, which nobody else uses
+ * @return  false when that is not enough: it was counted wrongly
+ */
+bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
+                       struct prange room);
+
+/*
+ * Map memory above 4 GiB, too (of the range what lies there), at its place in the direct map. Once.
+ *
+ * @range   at most 4 GiB
+ * @return  false when it is more
+ */
+bool page_tables_add(struct prange range);
+
+/* Switch to the boot tables of an image at `image`: the low 4 GiB at their own addresses, writable and executable. */
+void page_tables_use_boot(paddr_t image);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Page tables, built entry by entry in memory that the caller lends: what is mapped is exactly what is
+ * said, in the largest pages that fit. Four levels; no entry is ever changed once it is there.
+ */
+#ifndef MM_PAGING_H
+#define MM_PAGING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "memmap.h"
+
+/* Pages for tables. Writer: the functions below; the caller sets the first four. */
+struct page_pool {
+    uint64_t *tables; /* the first page, where it can be written */
+    uint64_t pa;      /* of the first page */
+    uint32_t capacity_pages;
+    bool has_1gib_pages; /* CPUID 0x80000001 EDX bit 26 */
+    uint32_t used_pages;
+};
+
+struct page_mapping {
+    uint64_t va; /* this and the next two: multiples of 4 KiB */
+    uint64_t pa;
+    uint64_t bytes;
+    uint64_t rights; /* PTE_PRESENT and what else holds for every page of it, but for PTE_LARGE */
+};
+
+/* Take the first page of the pool for the top table; it is at pool->pa. */
+void paging_start(struct page_pool *pool);
+
+/*
+ * Map one range.
+ *
+ * @return  false when the pool is used up, or when something is mapped there already in larger pages
+ * Source:  Intel SDM volume 3A, section 4.5
+ */
+bool paging_map(struct page_pool *pool, struct page_mapping mapping);
+
+/*
+ * The next range of pages that hold RAM (boot services' too) below `below`: neighbours merge, a page
+ * that is RAM in part counts.
+ *
+ * @index   0 at first; where the walk is
+ * @return  false at the end
+ */
+bool paging_next_ram(const struct memmap *map, uint64_t below, uint32_t *index,
+                     struct prange *range);
+
+/* Map all RAM below `below` (a multiple of 1 GiB) at `va` (of 512 GiB) plus its address. */
+bool paging_map_ram(struct page_pool *pool, const struct memmap *map, uint64_t below, uint64_t va,
+                    uint64_t rights);
+
+/*
+ * How many pages the tables for that take: the top table, and at most one too many for each GiB that
+ * can be mapped by one entry.
+ */
+uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below);
+
+/* The most that one further range takes: within 2 MiB; and of at most 4 GiB, anywhere. */
+#define PAGING_PAGES_FOR_SMALL 3
+#define PAGING_PAGES_FOR_4_GIB 9
+
+#endif

@@ -1,0 +1,92 @@
+"""The final page tables, as QEMU's monitor shows them: the image with the rights of its sections, RAM, and the screen.
+
+Berth is stopped by a fault on purpose, which is raised once they are in force.
+"""
+import re
+
+import pytest
+from test_boot import pinned
+
+MIB, GIB = 1 << 20, 1 << 30
+PAGE = 4096
+LINK_VA, DIRECT_MAP = 0xFFFF82D040200000, 0xFFFF830000000000
+SCREEN = 0xB8000
+# `info tlb` of QEMU 7.2: one line a page, its address, its physical address, and letters; X: not executable.
+TLB_LINE = re.compile(r"^([0-9a-f]{16}): ([0-9a-f]{16}) ([XGPDACTUW-]+)$", re.MULTILINE)
+
+
+class Pages:
+    def __init__(self, vm):
+        text = vm.qmp("human-monitor-command", **{"command-line": "info tlb"}).replace("\r", "")
+        self.all = [(int(va, 16), int(pa, 16), letters) for va, pa, letters in TLB_LINE.findall(text)]
+
+    def span(self, va, letters):
+        """Large pages have the letter P; which of the two sizes, the alignment of the next one tells."""
+        following = [next_va for next_va, _, _ in self.all if next_va > va]
+        if "P" not in letters:
+            return PAGE
+        return GIB if va % GIB == 0 and (not following or following[0] - va >= GIB) else 2 * MIB
+
+    def direct(self):
+        return {va - DIRECT_MAP: (pa, self.span(va, letters), letters) for va, pa, letters in self.all
+                if va >= DIRECT_MAP}
+
+    def image(self):
+        return {va - LINK_VA: (pa, letters) for va, pa, letters in self.all if va < DIRECT_MAP}
+
+
+def stopped(case, image=None, **machine):
+    machine.setdefault("memory", "256M")
+    with case.machine(iso=case.berth_iso("debug=ud", image=image), **machine) as vm:
+        log = vm.wait_halted()
+        return log, Pages(vm)
+
+
+def is_ram_page(log, pa):
+    return any(first < pa + PAGE and pa <= last for first, last, kind in log.memory if kind == "ram")
+
+
+PLACES = [4 * MIB, 64 * MIB + PAGE, 200 * MIB]
+
+
+@pytest.mark.parametrize("base", PLACES, ids=hex)
+@pytest.mark.parametrize("cpu", ["qemu64", "qemu64,+pdpe1gb", "max"])
+def test_nothing_is_mapped_but_the_image_ram_and_the_screen(case, cpu, base):
+    log, pages = stopped(case, pinned(case, base, align=PAGE), cpu=cpu)
+    assert len(pages.all) > 200
+    for va, _, letters in pages.all:
+        assert "W" not in letters or "X" in letters, f"{va:#x} is writable and executable: {letters}"
+        assert "U" not in letters
+
+    image = pages.image()
+    assert sorted(image) == list(range(0, max(image) + PAGE, PAGE))
+    for offset, (pa, _) in image.items():
+        assert pa == log.base + offset
+    rights = "".join("x" if "X" not in letters else "w" if "W" in letters else "r" for _, letters in image.values())
+    assert re.fullmatch(r"rx+r+w+", rights)
+
+    direct = pages.direct()
+    mapped = set()
+    for at, (pa, span, letters) in direct.items():
+        assert pa == at
+        if at == SCREEN:
+            assert "C" in letters and "T" in letters, "the screen is cached"
+            continue
+        for page in (at, at + span - PAGE):
+            assert is_ram_page(log, page), f"{page:#x} is mapped and not RAM"
+        mapped.update(range(at, at + span, PAGE))
+    for first, last, kind in log.memory:
+        if kind == "ram" and first < 4 * GIB:
+            assert {first & -PAGE, last & -PAGE} <= mapped
+
+
+def test_large_pages_are_used_where_the_processor_has_them(case):
+    _, pages = stopped(case, cpu="qemu64,+pdpe1gb", machine="pc", memory="4G")
+    assert [at for at, (_, span, _) in pages.direct().items() if span == GIB] == [GIB]
+
+
+def test_null_pointers_fault(case):
+    """Page 0 is RAM at its place in the direct map, and nothing at its own address."""
+    _, pages = stopped(case)
+    assert all(va >= LINK_VA for va, _, _ in pages.all)
+    assert 0 in pages.direct()
