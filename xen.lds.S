@@ -94,9 +94,9 @@ SECTIONS
     /* Not cleared at start: whoever uses it fills it first. */
     .noinit (NOLOAD) : {
         . = ALIGN(PAGE_BYTES);
-        *(.bss..noinit.page)
         *(.bss..noinit)
         . = ALIGN(PAGE_BYTES);
+        *(.bss..noinit.page)
         _end = .;
     } :image
 
@@ -140,6 +140,9 @@ tss_16_23 = (boot_tss >> 16) & 0xff;
 tss_24_31 = (boot_tss >> 24) & 0xff;
 tss_32_63 = boot_tss >> 32;
 
+/* The limit of the segment that head.S reaches the image through, in units of pages. */
+image_limit_pages = (_end - _start) / PAGE_BYTES - 1;
+
 /* Sizes for the PE header. */
 pe_text_bytes = __text_end - __text_start;
 pe_rodata_bytes = __rodata_end - __rodata_start;
@@ -153,7 +156,7 @@ pe_bss_bytes = _end - __file_end;
 ASSERT(IMAGE_LINK_VA == _start, "the image does not begin at its link address")
 ASSERT((IMAGE_LINK_PA % IMAGE_SLOT_BYTES) == 0, "the suggested address is not a slot")
 ASSERT((XEN_VIRT_START % L3_PAGE_BYTES) == 0, "the image's window is not aligned to 1 GiB")
-ASSERT(_end - _start <= IMAGE_SLOT_BYTES, "the image is larger than its slot, which is also the limit of fs")
+ASSERT(_end - _start <= IMAGE_SLOT_BYTES, "the image is larger than its slot")
 ASSERT(__file_end - _start <= 512 * 1024, "the image is larger than 512 KiB in the file")
 ASSERT(__head_end - _start <= PAGE_BYTES, "the headers are larger than their page")
 ASSERT(multiboot1_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the multiboot1 header is too far behind")
@@ -163,6 +166,7 @@ ASSERT((multiboot1_header % 4) == 0, "the multiboot1 header is not aligned")
 ASSERT(__pte_rel_end - __pte_rel_start == 4 * pte_rel_count, "an entry of .pte_rel is missing or comes from elsewhere")
 ASSERT((__bss_start % 8) == 0 && (__bss_end % 8) == 0, "bss is cleared by quadwords")
 ASSERT(__bss_end - __bss_start <= 64 * 1024, "bss has grown: large tables belong into .noinit")
+ASSERT((_end - _start) % PAGE_BYTES == 0, "the image ends inside a page, which fs would not reach")
 ASSERT((boot_page_table_l4 % PAGE_BYTES) == 0, "page tables are not aligned")
 ASSERT(trap_stubs > _start && boot_tss > _start, "the tables of the processor were dropped")
 ASSERT((trap_stubs & 0xffff) + VECTOR_COUNT * 16 <= 0x10000, "trap stubs cross a 64 KiB boundary")

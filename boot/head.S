@@ -4,7 +4,7 @@
  *
  * Which way of naming memory is legal where:
  *   from `start` to the load of %fs     sym_esi(symbol): %esi holds the load base
- *   from there to paging                sym_fs(symbol): %fs is based on the load base, its limit is the image's slot
+ *   from there to paging                sym_fs(symbol): %fs is based on the load base, its limit is the image's
  *   once paging is on                   symbol(%rip)
  * Errors before paging go to early_error, which uses %esi alone and so is legal everywhere in 32-bit code.
  */

@@ -10,7 +10,7 @@
 #define SEL_CODE32  0x08
 #define SEL_CODE64  0x10
 #define SEL_DATA    0x18
-#define SEL_BOOT_FS 0x20 /* 32-bit only: base = load base, limit = the image's slot */
+#define SEL_BOOT_FS 0x20 /* 32-bit only: base = load base, limit = the image's */
 #define SEL_TSS     0x28 /* 16 bytes */
 
 /* Descriptor attributes: access byte in bits 8-15, flags in bits 20-23 of the second doubleword. */

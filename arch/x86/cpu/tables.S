@@ -3,8 +3,6 @@
  * time but the base of fs (head.S) and the busy bit of the TSS (ltr). Pieces of addresses come from xen.lds.S.
  * Source: Intel SDM volume 3A, sections 3.4.5, 6.14.1 (64-bit IDT gates), 7.7 (64-bit TSS).
  */
-#include "x86/address_map.h"
-#include "x86/paging.h"
 #include "x86/segments.h"
 #include "x86/stacks.h"
 #include "x86/vectors.h"
@@ -17,7 +15,7 @@ boot_gdt:
         .long   DESC_LIMIT_4GIB, DESC_CODE32                    /* SEL_CODE32 */
         .long   DESC_LIMIT_4GIB, DESC_CODE64                    /* SEL_CODE64 */
         .long   DESC_LIMIT_4GIB, DESC_DATA                      /* SEL_DATA */
-        .long   IMAGE_SLOT_BYTES / PAGE_BYTES - 1, DESC_IMAGE   /* SEL_BOOT_FS */
+        .long   image_limit_pages, DESC_IMAGE                   /* SEL_BOOT_FS */
         .word   boot_tss_end - boot_tss - 1, tss_0_15           /* SEL_TSS */
         .byte   tss_16_23, DESC_TSS64 >> 8, 0, tss_24_31
         .long   tss_32_63, 0
