@@ -3,7 +3,7 @@ import statistics
 from dataclasses import dataclass
 
 from report_parts.markup import address, counted, duration, join, number, section, size, tag
-from report_parts.results import FAIL, REFUSED, WORST_FIRST, by, count_results
+from report_parts.results import FAIL, REFUSED, WORST_FIRST, by, by_reason, count_results
 from report_parts.summary import WORDS, in_words
 
 COLUMNS = 32
@@ -17,6 +17,9 @@ RANDOM_CELL = 32 << 20
 REASONS_SHOWN = 6
 RANGES_SHOWN = 4
 TITLES = {"slots-bios": "BIOS, every 2 MiB slot", "slots-efi": "UEFI, every 2 MiB slot"}
+SLOT_UNITS = ("slot of 2 MiB", "slots of 2 MiB")
+OFFSET_UNITS = ("offset of 4 KiB", "offsets of 4 KiB")
+RANDOM_UNITS = ("address", "addresses")
 
 
 @dataclass
@@ -48,15 +51,15 @@ def slots_grid(name, cases, expected):
     """Slot 0 is no slot: the image never loads below 1 MiB."""
     asked = [case.asked // SLOT for case in cases if case.asked is not None and case.asked < ADDRESSES_END]
     last = max([*asked, min(expected or 0, ADDRESSES_END // SLOT - 1)], default=0)
-    return grid_of(name, TITLES.get(name, f"{name}, every 2 MiB slot"), ("slot of 2 MiB", "slots of 2 MiB"), cases, SLOT,
+    return grid_of(name, TITLES.get(name, f"{name}, every 2 MiB slot"), SLOT_UNITS, cases, SLOT,
                    places=range(1, last + 1))
 
 
 def offsets_grid(cases):
     asked = [case.asked for case in cases if case.asked is not None]
     origin = min(asked, default=0) // SLOT * SLOT
-    return grid_of("offsets", f"Every 4 KiB offset in the slot at {address(origin)}", ("offset of 4 KiB", "offsets of 4 KiB"),
-                   cases, PAGE, origin, range(SLOT // PAGE), origin + SLOT)
+    return grid_of("offsets", f"Every 4 KiB offset in the slot at {address(origin)}", OFFSET_UNITS, cases, PAGE,
+                   origin, range(SLOT // PAGE), origin + SLOT)
 
 
 def cost(case):
@@ -127,9 +130,9 @@ def ranges(grid, indexes):
 def reasons(grid, result):
     """The reasons of one result, the most frequent first, with where."""
     cases = [case for cell_cases in grid.cells.values() for case in cell_cases if case.result == result]
-    found = sorted(by(cases, lambda case: case.reason).items(), key=lambda item: -len(item[1]))
+    found = by_reason(cases)
     lines = [tag("li", tag("span", class_=f"key {result}", aria_hidden="true"),
-                 f"{number(len(same))} {WORDS[result]}: {reason or 'no reason given'} ",
+                 f"{number(len(same))} {WORDS[result]}: {reason} ",
                  tag("small", ranges(grid, {(case.asked - grid.origin) // grid.step for case in same})))
              for reason, same in found[:REASONS_SHOWN]]
     if len(found) > REASONS_SHOWN:
@@ -159,7 +162,8 @@ def figure(grid):
 
 
 def legend():
-    keys = [tag("span", tag("span", class_=f"key {result}", aria_hidden="true"), word) for result, word in WORDS.items()]
+    keys = [tag("span", tag("span", class_=f"key {result}", aria_hidden="true"), word)
+            for result, word in WORDS.items()]
     return tag("p", *keys, class_="legend")
 
 
@@ -170,7 +174,7 @@ def grids(cases, run):
     if "offsets" in groups:
         found.append(offsets_grid(groups["offsets"]))
     if "random-4k" in groups:
-        found.append(grid_of("random-4k", "Random 4 KiB addresses, those of 32 MiB in one cell", ("address", "addresses"),
+        found.append(grid_of("random-4k", "Random 4 KiB addresses, those of 32 MiB in one cell", RANDOM_UNITS,
                              groups["random-4k"], RANDOM_CELL))
     return found
 

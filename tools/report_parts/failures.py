@@ -1,6 +1,6 @@
 """Every failure: its reason, its last log lines, and the command that repeats it."""
 from report_parts.markup import counted, number, section, tag
-from report_parts.results import FAIL, by
+from report_parts.results import FAIL, by_reason
 
 OPEN_MOST = 10
 REASONS_MOST = 12
@@ -29,7 +29,7 @@ def failure(case, opened):
 
 def reasons(failed):
     """What the failures have in common, where they are many."""
-    found = sorted(by(failed, lambda case: case.reason or "no reason given").items(), key=lambda item: -len(item[1]))
+    found = by_reason(failed)
     if len(failed) <= OPEN_MOST or len(found) == len(failed):
         return None
     shown = [tag("li", tag("b", number(len(same))), " ", reason) for reason, same in found[:REASONS_MOST]]

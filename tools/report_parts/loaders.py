@@ -1,10 +1,11 @@
 """Loaders by machine, and how each value of the other axes did."""
-from report_parts.markup import Markup, join, number, section, table, tag
+from report_parts.markup import join, number, section, table, tag
 from report_parts.results import FAIL, IMPOSSIBLE, PASS, REFUSED, by, count_results
 
 LOADERS = ("grub-bios-mb2", "grub-bios-mb1", "grub-efi", "grub-efi-noservices", "grub-efi32", "efi-direct", "qemu-mb1",
            "pvh", "ipxe", "syslinux", "kexec-mb2", "kexec-mb1", "pxe-bios", "pxe-efi")
 MACHINES = ("pc", "q35", "microvm")
+TITLES = {"cpu": "CPU model", "memory": "RAM"}
 OWN_TABLE = ("loader", "machine")
 # An axis with more values than this, such as the address, is no table.
 VALUES_MOST = 24
@@ -52,10 +53,10 @@ def pair_cell(cases, reason, notes):
             return impossible_cell(told, notes)
         return tag("td", "not tried", class_="pair missing")
     total = counts[PASS] + counts[FAIL]
-    lines = [tag("b", f"{number(counts[PASS])}/{number(total)}") + " passed" if total else None,
+    lines = [join(tag("b", number(counts[PASS]), "/", tag("wbr"), number(total)), " passed") if total else None,
              f"{number(counts[FAIL])} failed" if counts[FAIL] else None,
              f"{number(counts[REFUSED])} refused" if counts[REFUSED] else None]
-    return tag("td", *(tag("span", Markup(line)) for line in lines if line), class_=f"pair {state}")
+    return tag("td", *(tag("span", line) for line in lines if line), class_=f"pair {state}")
 
 
 def pairs_table(cases, run):
@@ -89,7 +90,8 @@ def axes_tables(cases):
         having = [case for case in cases if axis in case.axes and case.result != IMPOSSIBLE]
         rows = values_rows(having, axis)
         if 1 < len(rows) <= VALUES_MOST:
-            tables.append(table([axis.capitalize(), "Passed", "Refused", "Failed"], rows, class_="figures axis-table"))
+            tables.append(table([TITLES.get(axis, axis.capitalize()), "Passed", "Refused", "Failed"], rows,
+                                class_="figures axis-table"))
     return tag("div", *tables, class_="axes") if tables else None
 
 

@@ -2,7 +2,7 @@
 import html
 import re
 
-VOID = ("meta", "link", "br", "col")
+VOID = ("meta", "link", "wbr")
 # Control characters have no place in HTML, and a log may hold any of them: they are shown by their pictures.
 PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"} | {0x7f: 0x2421}
 UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))

@@ -3,25 +3,25 @@ import math
 from typing import NamedTuple, Optional
 
 from report_parts.markup import address, join, section, size, tag
-from report_parts.results import FAIL, Span
+from report_parts.results import FAIL, Span, by
 from report_parts.summary import WORDS
 
 MAPS_MOST = 6
 FAILED_MOST = 2
 DIVERSE_AXES = ("loader", "machine", "memory", "guest", "base")
 WIDTH, SCALE_WIDTH, ZOOM_LEFT, ZOOM_RIGHT, TEXT_LEFT = 340, 16, 44, 112, 120
-TOP, PLACED_HEIGHT, GAP_HEIGHT, DOUBLING_HEIGHT = 4, 26, 16, 1.6
+TOP, PLACED_HEIGHT, GAP_HEIGHT, DOUBLING_HEIGHT = 4, 30, 17, 1.6
 LINE = 12
 KINDS = (("image", "image"), ("kernel", "kernel"), ("initrd", "initrd"), ("zero", "zero"), ("module", "module"))
-MEMORY_KINDS = (("ram", "ram"), ("acpi", "acpi"), ("boot", "boot"), ("loader", "boot"), ("runtime", "acpi"))
+MEMORY_KINDS = (("ram", "ram"), ("acpi", "acpi"), ("boot", "boot"))
 
 
 class Stretch(NamedTuple):
-    """Bytes [start, end) drawn at [top, bottom); `what` is None between things that were placed."""
+    """Bytes [start, end), drawn at [top, bottom): a thing placed, and what else is there; or what is between."""
     start: int
     end: int
     what: Optional[str]
-    over: Optional[str]
+    over: Optional[tuple]
     top: float
     bottom: float
 
@@ -43,17 +43,37 @@ def height(start, end, least):
     return least + DOUBLING_HEIGHT * math.log2(max(1, (end - start) / 4096))
 
 
+def places(case):
+    """The placement, with the names of what lies in the very same place joined: a module that is the initrd."""
+    same = by(case.placement, lambda span: (span.start, span.end))
+    return [Span(start, end, ", ".join(sorted((span.what for span in spans), key=is_module)))
+            for (start, end), spans in same.items()]
+
+
+def is_module(name):
+    """A module is what was loaded: its place is free once the kernel runs, so that others may lie over it."""
+    return name.lower().startswith("module")
+
+
+def overlap(name, start, before):
+    """What to say of a thing that begins before all of `before` has ended."""
+    for other in before:
+        if start < other.end:
+            return ("is at", other.what) if is_module(name) or is_module(other.what) else ("overlaps", other.what)
+    return None
+
+
 def stretches(case, end):
-    found, y, reached, before = [], TOP, 0, None
-    for span in case.placement:
+    found, y, reached, before = [], TOP, 0, []
+    for span in places(case):
         if span.start > reached:
             bottom = y + height(reached, span.start, GAP_HEIGHT)
             found.append(Stretch(reached, span.start, None, None, y, bottom))
             y = bottom
         bottom = y + height(span.start, span.end, PLACED_HEIGHT)
-        found.append(Stretch(span.start, span.end, span.what, before if span.start < reached else None, y, bottom))
-        y, before = bottom, span.what if span.end > reached else before
-        reached = max(reached, span.end)
+        found.append(Stretch(span.start, span.end, span.what, overlap(span.what, span.start, before), y, bottom))
+        before.append(span)
+        y, reached = bottom, max(reached, span.end)
     if end > reached:
         found.append(Stretch(reached, end, None, None, y, y + height(reached, end, GAP_HEIGHT)))
     return found
@@ -88,7 +108,7 @@ def gap_drawn(gap, memory):
     parts = [rect(ZOOM_LEFT, gap.top + (span.start - gap.start) * factor, ZOOM_RIGHT - ZOOM_LEFT,
                   gap.top + (span.end - gap.start) * factor, memory_class(span.what)) for span in spans]
     sums = summed(spans)
-    words = ", ".join(sums[:2]) + (", …" if len(sums) > 2 else "") if sums else f"nothing, {size(gap.end - gap.start)}"
+    words = ", ".join(sums[:2]) + (", …" if len(sums) > 2 else "") or f"nothing, {size(gap.end - gap.start)}"
     title = tag("title", f"{address(gap.start)} to {address(gap.end - 1)}: " + (", ".join(sums) or "nothing"))
     return tag("g", title, rect(ZOOM_LEFT, gap.top, ZOOM_RIGHT - ZOOM_LEFT, gap.bottom, "m-hole"), *parts,
                label((gap.top + gap.bottom) / 2 + 4, words, "gap"))
@@ -103,7 +123,8 @@ def placed_drawn(placed, to_scale):
     where = f"{address(placed.start)}-{address(placed.end - 1)}"
     name = [placed.what or "unnamed", tag("tspan", f" {size(placed.end - placed.start)}", class_="size")]
     if placed.over:
-        name.append(tag("tspan", f" overlaps {placed.over}", class_="overlap"))
+        how, other = placed.over
+        name.append(tag("tspan", f" {how} {other}", class_="overlap" if how == "overlaps" else "size"))
     return tag("g", tag("title", f"{placed.what}: {where}"),
                tag("polygon", points=" ".join(f"{x},{y:.1f}" for x, y in points), class_=f"{class_} joint"),
                rect(0, top, SCALE_WIDTH, bottom, class_),
@@ -125,10 +146,10 @@ def drawing(case):
         return TOP + (bottom - TOP) * position / end
     whole = [rect(0, to_scale(span.start), SCALE_WIDTH, to_scale(span.end), memory_class(span.what))
              for span in within(case.memory, 0, end)]
-    ticks = [label(bottom + LINE + 2, f"{address(end)}, {size(end)}", "where")]
     return tag("svg", rect(0, TOP, SCALE_WIDTH, bottom, "m-hole"), *whole,
-               *(gap_drawn(stretch, case.memory) for stretch in found if stretch.what is None),
-               *(placed_drawn(stretch, to_scale) for stretch in found if stretch.what is not None), *ticks,
+               *(gap_drawn(stretch, case.memory) if stretch.what is None else placed_drawn(stretch, to_scale)
+                 for stretch in found),
+               label(bottom + LINE + 2, f"{address(end)}, {size(end)}", "where"),
                viewBox=f"0 0 {WIDTH} {bottom + LINE + 8:.0f}", role="img", aria_label=f"Memory map of {case.id}")
 
 
@@ -153,18 +174,20 @@ def caption(case):
     moved = {"loader": "the loader moved the image", "self": "the image moved itself",
              "none": "nobody moved the image"}.get(case.moved_by)
     words = [WORDS.get(case.result, "not possible")] + ([moved] if moved else [])
-    return tag("figcaption", tag("b", " · ".join(axes) or case.id), tag("code", case.id), tag("span", ", ".join(words)))
+    return tag("figcaption", tag("b", " · ".join(axes) or case.id), tag("code", case.id),
+               tag("span", ", ".join(words), class_="is-fail" if case.result == FAIL else None))
 
 
 def memory(cases):
     chosen = representative(cases)
     if not chosen:
         return None
-    lead = tag("p", "At the left, all memory to scale; at the right the same with a broken scale, on which a stretch "
-               "grows with the logarithm of its size. Low addresses at the top, last bytes included.", class_="lead")
+    lead = tag("p", "At the left all memory, to scale; at the right the same piece by piece, each as high as the "
+               "logarithm of its size. Low addresses at the top; an address after a dash is a last byte.",
+               class_="lead")
     keys = [tag("span", tag("span", class_=f"key {class_}", aria_hidden="true"), word) for class_, word in (
-        ("m-ram", "RAM"), ("m-boot", "the loader's or the firmware's until the kernel runs"),
-        ("m-acpi", "ACPI, runtime services"), ("m-reserved", "reserved"), ("m-hole", "nothing"))]
+        ("m-ram", "RAM"), ("m-boot", "the firmware's boot services"),
+        ("m-acpi", "ACPI"), ("m-reserved", "reserved"), ("m-hole", "nothing"))]
     figures = [tag("figure", caption(case), drawing(case)) for case in chosen]
     return section("memory", "Memory maps", lead, tag("p", *keys, class_="legend"),
                    tag("div", *figures, class_="memory-maps"))

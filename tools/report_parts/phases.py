@@ -2,14 +2,19 @@
 import statistics
 
 from report_parts.loaders import LOADERS, in_order
-from report_parts.markup import number, section, table, tag
+from report_parts.markup import join, number, section, table, tag
 from report_parts.results import PASS, by
+
+# The group whose machine counts instructions.
+COUNTED = "cost"
 
 
 def bar(parts, total):
     """[(class, start, length)] on a line of `total`."""
-    return tag("div", *(tag("i", class_=class_, style=f"left:{100 * start / total:.3f}%;width:{100 * length / total:.3f}%")
-                        for class_, start, length in parts if length), class_="line", aria_hidden="true")
+    def placed(start, length):
+        return f"left:{100 * start / total:.3f}%;width:{100 * length / total:.3f}%"
+    return tag("div", *(tag("i", class_=class_, style=placed(start, length)) for class_, start, length in parts
+                        if length), class_="line", aria_hidden="true")
 
 
 def cells(*values):
@@ -39,23 +44,28 @@ def medians(cases):
             for loader in in_order(LOADERS, loaders)]
 
 
-def loaders_table(found):
+def loaders_table(found, title, name):
+    if not found:
+        return None
     longest = max(1, max(first + second for _, _, first, second in found))
     rows = [[loader, *cells(count, first, second),
              tag("td", bar([("early", 0, first), ("later", first, second)], longest), class_="line-cell")]
             for loader, count, first, second in found]
     return table(["Loader", "Cases", "Entry to start", "Start to handoff", "Time line"], rows,
-                 "Medians of the cases that passed", class_="figures phases", id="phases-by-loader")
+                 title, class_="figures phases", id=name)
 
 
 def phases(cases, run):
-    found = medians(cases)
-    if not found and not run.phases:
+    counted = medians([case for case in cases if case.group == COUNTED])
+    clocked = medians([case for case in cases if case.group != COUNTED])
+    if not counted and not clocked and not run.phases:
         return None
-    lead = tag("p", "In ticks of the time-stamp counter, as Berth's own “time:” line counts them. ",
-               tag("span", tag("span", class_="key early", aria_hidden="true"), "entry to start: assembly, page tables, "
-                   ".bss"), " ", tag("span", tag("span", class_="key later", aria_hidden="true"),
-                                     "start to handoff: everything in C, up to the jump into the kernel"),
-               class_="lead legend")
+    keys = [("early", "entry to start: assembly, page tables, .bss"),
+            ("later", "start to handoff: everything in C, up to the jump into the kernel")]
+    lead = join(tag("p", "Ticks of the time-stamp counter, from the log's “time:” line.", class_="lead"),
+                tag("p", *(tag("span", tag("span", class_=f"key {class_}", aria_hidden="true"), word)
+                           for class_, word in keys), class_="legend"))
     return section("phases", "Time line", lead, phases_table(run.phases) if run.phases else None,
-                   loaders_table(found) if found else None)
+                   loaders_table(counted, f"Group {COUNTED}: a tick is an instruction; medians", "phases-counted"),
+                   loaders_table(clocked, "All other groups: a tick is of the emulated clock, which follows the "
+                                 "host's; medians of what passed", "phases-by-loader"))

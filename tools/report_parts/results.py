@@ -1,8 +1,8 @@
 """Reads what the matrix wrote: results.jsonl, one case a line, and run.json beside it.
 
-Both are foreign. A line that cannot be read is counted and left out, a field of the wrong kind is as good as missing, and
-a result that is none of the known ones is a failure: silence never passes. Where an id comes twice, the last line counts,
-as a resumed run appends.
+Both are foreign. A line that cannot be read is counted and left out, a field of the wrong kind is as good as missing,
+and a result that is none of the known ones is a failure: silence never passes. Where an id comes twice, the last line
+counts, as a resumed run appends.
 """
 import json
 import math
@@ -60,12 +60,13 @@ class Case:
 
 @dataclass
 class Run:
-    """What run.json says, as far as it says it."""
+    """What run.json says, as far as it says it. `expected` is how many cases a group has."""
     facts: dict = field(default_factory=dict)
     expected: dict = field(default_factory=dict)
     seconds: dict = field(default_factory=dict)
     phases: list = field(default_factory=list)
     impossible: dict = field(default_factory=dict)
+    elapsed: Optional[float] = None
 
 
 def text(value):
@@ -170,8 +171,11 @@ def read_run(path):
         record = {}
     run = Run(facts={key: text(value) for key, value in record.items() if not isinstance(value, (dict, list))})
     for name, group in mapping(record.get("groups")).items():
-        run.expected[name] = whole(mapping(group).get("count"))
+        run.expected[name] = whole(mapping(group).get("planned"))
+        if run.expected[name] is None:
+            run.expected[name] = whole(mapping(group).get("count"))
         run.seconds[name] = positive(mapping(group).get("seconds"))
+    run.elapsed = positive(record.get("elapsed"))
     phases = [Phase(text(item.get("name")), whole(item.get("tsc"))) for item in items(record.get("phases"))]
     run.phases = [phase for phase in phases if phase.ticks is not None]
     run.impossible = {(text(item.get("loader")), text(item.get("machine"))): text(item.get("reason"))
@@ -185,6 +189,18 @@ def count_results(cases):
     for case in cases:
         counts[case.result] += 1
     return counts
+
+
+def kind_of_reason(case):
+    """The reason without what differs from address to address."""
+    return re.sub(r"0x[0-9a-fA-F]+", "0x…", case.reason) or "no reason given"
+
+
+def by_reason(cases):
+    """[(reason, [cases])], the most frequent first; addresses stay where all cases have the same."""
+    found = sorted(by(cases, kind_of_reason).items(), key=lambda item: -len(item[1]))
+    return [(same[0].reason if len({case.reason for case in same}) == 1 and same[0].reason else kind, same)
+            for kind, same in found]
 
 
 def by(cases, key):

@@ -4,8 +4,8 @@ from report_parts.results import FAIL, IMPOSSIBLE, PASS, REFUSED, by, count_resu
 
 # What the page calls a result, and the class of its colour.
 WORDS = {PASS: "passed", REFUSED: "refused by the loader", FAIL: "failed", "missing": "not run"}
-FACTS = (("revision", "Revision"), ("image_sha256", "Image, SHA-256"), ("started", "Started"), ("seed", "Seed"),
-         ("qemu", "QEMU"), ("grub", "GRUB"))
+FACTS = (("revision", "Revision"), ("started", "Started"), ("seed", "Seed"), ("qemu", "QEMU"), ("grub", "GRUB"))
+IMAGE = ("image_sha256", "Image, SHA-256")
 
 
 def missing(group, cases, run):
@@ -55,14 +55,21 @@ def bar(counts):
     return tag("div", *parts, class_="bar", aria_hidden="true") if total else None
 
 
-def facts(cases, run):
-    known = [(title, run.facts[key]) for key, title in FACTS if run.facts.get(key)]
+def time_spent(cases, run):
+    """(title, words): on the clock where the run says it, else what the cases took, side by side or not."""
+    if run.elapsed is not None:
+        return "Elapsed", duration(run.elapsed)
     seconds = [value for value in run.seconds.values() if value is not None]
     if not seconds:
         seconds = [case.seconds for case in cases if case.seconds is not None]
-    if seconds:
-        known.append(("Elapsed", f"{duration(sum(seconds))}, all groups together"))
-    return tag("dl", *(tag("div", tag("dt", title), tag("dd", value)) for title, value in known), class_="facts")
+    return "Time in cases", f"{duration(sum(seconds))}, all groups together" if seconds else None
+
+
+def facts(cases, run):
+    known = [(key, title, run.facts.get(key)) for key, title in FACTS]
+    known += [("elapsed", *time_spent(cases, run)), (*IMAGE, run.facts.get(IMAGE[0]))]
+    return tag("dl", *(tag("div", tag("dt", title), tag("dd", value), class_=key) for key, title, value in known
+                       if value), class_="facts")
 
 
 def groups_table(cases, run):
