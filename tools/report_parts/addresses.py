@@ -148,10 +148,9 @@ def words(grid):
     sentences = [f"{counted(total, *grid.units)}: {in_words(counts)}."]
     if grid.outside:
         sentences.append(f"{counted(grid.outside, 'case')} with an address outside this map, or with none.")
-    spent = [case.ticks for case in cases if case.ticks is not None]
+    spent = [case.seconds for case in cases if case.seconds is not None]
     if spent:
-        sentences.append(f"Entry to handoff: median {number(round(statistics.median(spent)))} ticks, "
-                         f"{number(min(spent))} to {number(max(spent))}.")
+        sentences.append(f"Half took {duration(statistics.median(spent))} or less, the longest {duration(max(spent))}.")
     return " ".join(sentences)
 
 

@@ -44,9 +44,14 @@ def medians(cases):
             for loader in in_order(LOADERS, loaders)]
 
 
+def counted_title(cases):
+    """Whether the address makes a difference is seen in the extremes."""
+    spent = [case.ticks for case in cases if case.result == PASS and case.ticks is not None]
+    return (f"Group {COUNTED}, at {number(len(spent))} addresses: a tick is an instruction; medians, and "
+            f"{number(min(spent))} to {number(max(spent))} in all")
+
+
 def loaders_table(found, title, name):
-    if not found:
-        return None
     longest = max(1, max(first + second for _, _, first, second in found))
     rows = [[loader, *cells(count, first, second),
              tag("td", bar([("early", 0, first), ("later", first, second)], longest), class_="line-cell")]
@@ -56,7 +61,8 @@ def loaders_table(found, title, name):
 
 
 def phases(cases, run):
-    counted = medians([case for case in cases if case.group == COUNTED])
+    of_cost = [case for case in cases if case.group == COUNTED]
+    counted = medians(of_cost)
     clocked = medians([case for case in cases if case.group != COUNTED])
     if not counted and not clocked and not run.phases:
         return None
@@ -66,6 +72,6 @@ def phases(cases, run):
                 tag("p", *(tag("span", tag("span", class_=f"key {class_}", aria_hidden="true"), word)
                            for class_, word in keys), class_="legend"))
     return section("phases", "Time line", lead, phases_table(run.phases) if run.phases else None,
-                   loaders_table(counted, f"Group {COUNTED}: a tick is an instruction; medians", "phases-counted"),
+                   loaders_table(counted, counted_title(of_cost), "phases-counted") if counted else None,
                    loaders_table(clocked, "All other groups: a tick is of the emulated clock, which follows the "
-                                 "host's; medians of what passed", "phases-by-loader"))
+                                 "host's; medians of what passed", "phases-by-loader") if clocked else None)

@@ -25,9 +25,9 @@ def totals(cases, run):
 
 
 def in_words(counts):
-    """"2,027 passed, 20 refused by the loader, none failed, none not run"."""
-    words = [f"{number(counts[result]) if counts[result] else 'none'} {WORDS[result]}"
-             for result in WORDS if result in counts]
+    """"2,027 passed, 20 refused by the loader, none failed"; what did not run is named only where there is any."""
+    said = [result for result in WORDS if result in counts and (result != "missing" or counts[result])]
+    words = [f"{number(counts[result]) if counts[result] else 'none'} {WORDS[result]}" for result in said]
     if counts.get(IMPOSSIBLE):
         words.append(f"{number(counts[IMPOSSIBLE])} not possible")
     return ", ".join(words)
@@ -55,14 +55,18 @@ def bar(counts):
     return tag("div", *parts, class_="bar", aria_hidden="true") if total else None
 
 
+def group_seconds(name, cases, run):
+    known = run.seconds.get(name)
+    return sum(case.seconds or 0 for case in cases) if known is None else known
+
+
 def time_spent(cases, run):
     """(title, words): on the clock where the run says it, else what the cases took, side by side or not."""
     if run.elapsed is not None:
         return "Elapsed", duration(run.elapsed)
-    seconds = [value for value in run.seconds.values() if value is not None]
-    if not seconds:
-        seconds = [case.seconds for case in cases if case.seconds is not None]
-    return "Time in cases", f"{duration(sum(seconds))}, all groups together" if seconds else None
+    groups = by(cases, lambda case: case.group)
+    seconds = sum(group_seconds(name, groups.get(name, []), run) for name in group_names(groups, run))
+    return "Time in cases", f"{duration(seconds)}, all groups together" if seconds else None
 
 
 def facts(cases, run):
@@ -79,16 +83,13 @@ def groups_table(cases, run):
         ran = groups.get(name, [])
         counts = count_results(ran)
         lost = missing(name, ran, run)
-        seconds = run.seconds.get(name)
-        if seconds is None:
-            seconds = sum(case.seconds or 0 for case in ran)
         rows.append([name, *(figure(value, kind) for value, kind in (
             (len(ran) + lost, None), (counts[PASS], None), (counts[REFUSED], None), (counts[FAIL], "fail"),
-            (lost, "missing"))), tag("td", duration(seconds), class_="n")])
+            (lost, "missing"))), tag("td", duration(group_seconds(name, ran, run)), class_="n")])
     if not rows:
         return None
     head = ["Group", "Cases", "Passed", "Refused", "Failed", "Not run", "Time"]
-    return tag("div", table(head, rows, "Results by group", class_="figures", id="groups"), class_="wide")
+    return tag("div", table(head, rows, class_="figures", id="groups"), class_="wide")
 
 
 def figure(value, kind):
