@@ -87,6 +87,18 @@ def page(sample, tmp_path_factory):
     return Page(report.page(folder, folder / "report.html")).root
 
 
+def run_report(results, out):
+    return subprocess.run([conftest.ROOT / "tools/report.py", "--results", results, "--out", out], text=True,
+                          capture_output=True)
+
+
+def written(results, out):
+    """Make the page as the user does."""
+    done = run_report(results, out)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"report: {out}\n", "")
+    return out
+
+
 def cells(page, table):
     return list(page.by_id(table).all("td", "c"))
 
@@ -178,6 +190,14 @@ def test_slots_that_did_not_run_have_cells(made):
     missing = [cell.attributes["title"] for cell in cells(page, "slots-bios") if "missing" in cell.attributes["class"]]
     assert missing == ["0x00600000: not run", "0x00800000: not run", "0x0c800000: not run"]
     assert page.by_id("verdict").text == "Nothing failed, but 3 cases did not run."
+    assert "100 slots of 2 MiB: 97 passed, none refused by the loader, none failed, 3 not run." in page.text
+
+
+def test_a_case_below_the_first_slot_is_not_lost(made):
+    sample = Sample()
+    sample.add("slots-bios", "0x100000", {**DEFAULT, "base": "0x100000"}, "fail", "too low", 0x100000)
+    cell, = cells(made(sample, run={}), "slots-bios")
+    assert cell.attributes["title"].startswith("0x00100000: failed\ntoo low")
 
 
 def test_a_cell_of_several_random_addresses_shows_the_worst(made):
@@ -293,18 +313,18 @@ def test_an_unknown_result_is_a_failure(made):
 
 # --- foreign input ---------------------------------------------------------------------------------------------------
 
-def test_hostile_text_stays_text(made):
+def test_hostile_text_stays_text(case):
     sample = Sample()
     for result in ("pass", "refused", "fail", HOSTILE):
         record = sample.add(HOSTILE, result, {axis: HOSTILE for axis in DEFAULT})
-        sample.placed(record | {"axes": DEFAULT})
         record.update(result=result, reason=HOSTILE, log_tail=HOSTILE, command=HOSTILE, moved_by=HOSTILE)
         record.update(memory=[{"start": 0, "end": GIB, "type": HOSTILE}],
                       placement=[{"start": MIB, "end": 2 * MIB, "what": HOSTILE}])
     run = {key: HOSTILE for key in ("revision", "image_sha256", "seed", "started", "qemu", "grub")}
     run.update(groups={HOSTILE: {"count": 5}}, phases=[{"name": HOSTILE, "tsc": 5}],
                impossible=[{"loader": HOSTILE, "machine": "pc", "reason": HOSTILE}])
-    page = made(sample, run=run)
+    sample.write(case.folder, run)
+    page = Page(written(case.folder, case.folder / "report.html").read_text()).root
     assert len(list(page.all("script"))) == 1 and "alert" not in next(page.all("script")).text
     assert not list(page.all("img"))
     assert not [name for element in page.all() for name in element.attributes if name.startswith("on")]
@@ -349,10 +369,7 @@ def test_no_run_json(case):
 def test_the_page_stands_alone_and_links_to_the_results(case):
     results, out = case.folder / "matrix", case.folder / "pages/report.html"
     whole_sample().write(results)
-    done = subprocess.run([conftest.ROOT / "tools/report.py", "--results", results, "--out", out], text=True,
-                          capture_output=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"report: {out}\n", "")
-    page = Page(out.read_text()).root
+    page = Page(written(results, out).read_text()).root
     assert not [element for element in page.all() if {"src", "srcset", "data"} & set(element.attributes)]
     assert not re.search(r"url\(|@import", next(page.all("style")).text)
     linked = [link.attributes["href"] for link in page.all("a")]
@@ -371,7 +388,6 @@ def test_every_table_has_headers(page):
 
 def test_no_results_no_page(case):
     out = case.folder / "none.html"
-    done = subprocess.run([conftest.ROOT / "tools/report.py", "--results", case.folder / "no", "--out", out], text=True,
-                          capture_output=True)
+    done = run_report(case.folder / "no", out)
     assert done.returncode == 1 and not out.exists()
     assert done.stderr == f"report: {case.folder}/no/results.jsonl: No such file or directory: run the matrix first\n"

@@ -90,7 +90,7 @@ def worst(cases):
 
 
 def cell(grid, index):
-    if index not in grid.places:
+    if index not in grid.places and index not in grid.cells:
         return tag("td", class_="no", aria_hidden="true")
     cases = grid.cells.get(index, [])
     return tag("td", class_=f"c {worst(cases)}", title=describe(grid, index, cases))
