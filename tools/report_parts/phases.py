@@ -5,7 +5,7 @@ from report_parts.loaders import LOADERS, in_order
 from report_parts.markup import join, number, section, table, tag
 from report_parts.results import PASS, by
 
-# The group whose machine counts instructions.
+# The group whose machines have QEMU's instruction clock (-icount), so that the host does not change the figures.
 COUNTED = "cost"
 
 
@@ -47,7 +47,7 @@ def medians(cases):
 def counted_title(cases):
     """Whether the address makes a difference is seen in the extremes."""
     spent = [case.ticks for case in cases if case.result == PASS and case.ticks is not None]
-    return (f"Group {COUNTED}, at {number(len(spent))} addresses: a tick is an instruction; medians, and "
+    return (f"Group {COUNTED}, {number(len(spent))} addresses by QEMU's instruction clock: medians; "
             f"{number(min(spent))} to {number(max(spent))} in all")
 
 
@@ -73,5 +73,5 @@ def phases(cases, run):
                            for class_, word in keys), class_="legend"))
     return section("phases", "Time line", lead, phases_table(run.phases) if run.phases else None,
                    loaders_table(counted, counted_title(of_cost), "phases-counted") if counted else None,
-                   loaders_table(clocked, "All other groups: a tick is of the emulated clock, which follows the "
-                                 "host's; medians of what passed", "phases-by-loader") if clocked else None)
+                   loaders_table(clocked, "All other groups, by the emulated clock, which follows the host's: "
+                                 "medians of what passed", "phases-by-loader") if clocked else None)
