@@ -149,6 +149,7 @@ $(BUILD)/berth.efi: $(BUILD)/berth.debug
 include tests/host.mk
 include tests/qemu.mk
 include tools/run.mk
+include tools/report.mk
 include tests/efi/efi.mk
 include tools/uefi.mk
 include tests/check.mk

@@ -1,0 +1,14 @@
+# The matrix' results as a page for people: `make report`, and its picture for the documents.
+
+.PHONY: report report-screenshot
+
+## report             the matrix' results as one page, build/report.html
+report:
+	$(Q)tools/report.py --results $(BUILD)/matrix --out $(BUILD)/report.html
+
+# Chromium is no package that anything else needs: whoever makes the picture installs it.
+SCREENSHOT ?= docs/report.png
+SCREENSHOT_SIZE ?= 1280,2060
+## report-screenshot  the page's upper part as docs/report.png; needs Debian's chromium
+report-screenshot: report
+	$(Q)tools/screenshot.sh $(BUILD)/report.html $(SCREENSHOT) $(SCREENSHOT_SIZE)
