@@ -15,7 +15,8 @@ FILE_LIMIT, MEMORY_LIMIT = 512 * 1024, 2 * MIB
 MB1_MAGIC, MB2_MAGIC = 0x1BADB002, 0xE85250D6
 HEADERS_WITHIN = 8192
 MB2_MODULE_ALIGN, MB2_RELOCATABLE = 6, 10
-PT_LOAD = 1
+PT_LOAD, PT_NOTE = 1, 4
+PVH_PHYS32_ENTRY = 18
 
 # Instructions that need ring 0, or reach a device. Source: Intel SDM volume 3A, section 5.9.
 PRIVILEGED = re.compile(
@@ -48,6 +49,15 @@ def check_segments(image, link_va):
     check(va <= entry < va + in_file, "the entry point is outside the segment")
     check(in_memory <= MEMORY_LIMIT, f"{in_memory} bytes in memory, at most {MEMORY_LIMIT} are wanted")
     return offset, in_file, in_memory, entry - va
+
+
+def check_pvh_note(image, in_file):
+    """One note, which names an entry inside the segment. Source: Xen, docs/misc/pvh.pandoc; System V ABI, chapter 5."""
+    _, notes = segments_of(image, PT_NOTE)
+    check(len(notes) == 1 and notes[0][5] == 24, "expected one note segment with one note")
+    *kind, name, entry = struct.unpack_from("<3I4sQ", image, notes[0][2])
+    check((kind, name) == ([4, 8, PVH_PHYS32_ENTRY], b"Xen\0"), "the note is not PVH's")
+    check(LINK_PA <= entry < LINK_PA + in_file, f"PVH: the entry {entry:#x} is outside the segment")
 
 
 def header_at(image, magic, alignment):
@@ -107,6 +117,7 @@ def main():
     check(len(image) <= FILE_LIMIT, f"{len(image)} bytes in the file, at most {FILE_LIMIT} are wanted")
     offset, in_file, in_memory, entry = check_segments(image, LINK_PA)
     check_segments((build / "berth.debug").read_bytes(), LINK_VA)
+    check_pvh_note(image, in_file)
     mb1 = check_multiboot1(image, offset, in_file, in_memory, entry)
     mb2 = check_multiboot2(image)
     relocations = run("readelf", "-rW", str(build / "berth"))
