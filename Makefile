@@ -135,8 +135,9 @@ $(BUILD)/berth.first: $(TARGET_OBJECTS) $(BUILD)/symbols.empty.o $(BUILD)/xen.ld
 $(BUILD)/berth.debug: $(TARGET_OBJECTS) $(BUILD)/symbols.full.o $(BUILD)/xen.lds
 	$(Q)$(LD) $(LINK_FLAGS) -T $(BUILD)/xen.lds -Map $(BUILD)/berth.map -o $@ $(TARGET_OBJECTS) $(BUILD)/symbols.full.o
 	$(Q)$(PYTHON) tools/symbols.py --verify $(BUILD)/berth.first $@
-$(BUILD)/berth: $(BUILD)/berth.debug
+$(BUILD)/berth: $(BUILD)/berth.debug tools/elfimage.py
 	$(Q)$(OBJCOPY) --strip-all $< $@
+	$(Q)$(PYTHON) tools/elfimage.py $@
 	@echo "  $@: $$(stat -c %s $@) bytes"
 
 # The same bytes in their other container: a flat file, which the header at its start makes a PE file.

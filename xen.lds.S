@@ -17,6 +17,7 @@ ENTRY(start)
 PHDRS
 {
     image PT_LOAD FLAGS(7);
+    note PT_NOTE FLAGS(4);
 }
 
 SECTIONS
@@ -45,6 +46,12 @@ SECTIONS
         *(.rodata .rodata.*)
         . = ALIGN(8);
     } :image
+
+    /* How machine monitors find the PVH entry; PT_NOTE shows it to them. */
+    .note : {
+        KEEP(*(.note.Xen))
+        . = ALIGN(8);
+    } :image :note
 
     /* Offsets, from the start of the image, of the page-table entries that hold the load base. */
     .pte_rel : {
@@ -163,6 +170,7 @@ ASSERT(multiboot1_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the mu
 ASSERT(multiboot2_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the multiboot2 header is too far behind")
 ASSERT((multiboot2_header % MB2_HEADER_TAG_ALIGN) == 0, "the multiboot2 header is not aligned")
 ASSERT((multiboot1_header % 4) == 0, "the multiboot1 header is not aligned")
+ASSERT(SIZEOF(.note) == 24, "the PVH note is missing, or there is another one")
 ASSERT(__pte_rel_end - __pte_rel_start == 4 * pte_rel_count, "an entry of .pte_rel is missing or comes from elsewhere")
 ASSERT((__bss_start % 8) == 0 && (__bss_end % 8) == 0, "bss is cleared by quadwords")
 ASSERT(__bss_end - __bss_start <= 64 * 1024, "bss has grown: large tables belong into .noinit")

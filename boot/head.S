@@ -1,5 +1,5 @@
 /*
- * The headers that loaders look for, and the 32-bit entry: from whatever a multiboot loader leaves behind to 64-bit C
+ * The headers that loaders look for, and the 32-bit entry: from whatever a loader leaves behind to 64-bit C
  * at the link address. No tag is read here; the info pointer is only stored (and its first word borrowed and put back).
  *
  * Which way of naming memory is legal where:
@@ -9,6 +9,7 @@
  * Errors before paging go to early_error, which uses %esi alone and so is legal everywhere in 32-bit code.
  */
 #include "abi/multiboot_headers.h"
+#include "abi/pvh_entry.h"
 #include "asm-offsets.h"
 #include "x86/image.h"
 #include "x86/paging.h"
@@ -99,8 +100,29 @@ multiboot2_relocatable:
         .long 8
 multiboot2_header_end:
 
+/* --- PVH: Xen, docs/misc/pvh.pandoc; the form of a note: System V ABI, chapter 5 --------------------------------- */
+        .section .note.Xen, "a", @note
+        .balign PVH_NOTE_ALIGN
+        .long 2f - 1f, 4f - 3f, PVH_NOTE_PHYS32_ENTRY
+1:      .asciz "Xen"
+2:      .balign PVH_NOTE_ALIGN
+3:      .quad sym_pa(pvh_start)         /* of the width of an address, which is how QEMU reads it */
+4:
+
 /*
- * The 32-bit entry of both protocols.
+ * The PVH entry. No register holds a magic number: the one that the structure must begin with stands for it.
+ *
+ * IN       Xen, docs/misc/pvh.pandoc: ebx = pa of the start information; cs, ds, es, ss flat 4 GiB, cr0.PE alone,
+ *          cr4 = 0, interrupts off. esp, fs, gs, GDTR, IDTR and all else are undefined.
+ * OUT      eax = PVH_START_MAGIC, all else as it came: start
+ */
+        .section .text.entry, "ax", @progbits
+        .code32
+pvh_start:
+        mov     $PVH_START_MAGIC, %eax
+
+/*
+ * The 32-bit entry of both multiboot protocols.
  *
  * IN       Multiboot 0.6.96 s3.2, Multiboot2 2.0 s3.3: eax = magic, ebx = info pa; cs, ds, es, fs, gs, ss flat 4 GiB,
  *          paging off, interrupts off. esp, GDTR, IDTR and all else are undefined.
@@ -111,8 +133,6 @@ multiboot2_header_end:
  * CLOBBERS everything else; of memory outside the image nothing
  * FAIL     early_error
  */
-        .section .text.entry, "ax", @progbits
-        .code32
         .globl start
 start:
         cli
@@ -128,6 +148,8 @@ start:
         cmp     $MB2_BOOT_MAGIC, %ebp
         je      borrow
         cmp     $MB1_BOOT_MAGIC, %ebp
+        je      borrow
+        cmp     $PVH_START_MAGIC, %ebp
         je      borrow
 borrow_bda:
         mov     $BDA_APPLICATION_WORDS, %edx
@@ -161,6 +183,8 @@ found:
         cmp     $MB2_BOOT_MAGIC, %ebp
         je      1f
         cmp     $MB1_BOOT_MAGIC, %ebp
+        je      1f
+        cmp     $PVH_START_MAGIC, %ebp
         jne     early_error
 1:
         /* CPUID is there when EFLAGS.ID can be changed (SDM volume 1, section 3.4.3.3). */

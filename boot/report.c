@@ -60,6 +60,8 @@ static const char *protocol_name(enum boot_protocol protocol)
         return "multiboot2";
     case PROTOCOL_MULTIBOOT2_EFI:
         return "multiboot2-efi";
+    case PROTOCOL_PVH:
+        return "pvh";
     case PROTOCOL_EFI:
         break;
     }

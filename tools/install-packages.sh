@@ -36,6 +36,8 @@ fi
 
 echo "Installing missing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
+# kexec-tools is wanted as a program alone: this machine goes on restarting through its firmware.
+echo "kexec-tools kexec-tools/load_kexec boolean false" | debconf-set-selections
 install_missing() {
     # shellcheck disable=SC2086 # the list is words
     apt-get install -y -qq --no-install-recommends $missing

@@ -5,6 +5,7 @@
 #include "boot_info.h"
 #include "abi/multiboot2.h"
 #include "abi/multiboot_headers.h"
+#include "abi/pvh_entry.h"
 #include "decode.h"
 #include "mem.h"
 
@@ -16,6 +17,8 @@ struct status boot_info_decode(const struct entry_regs *regs, const struct physi
         return multiboot1_decode(memory, regs->info_pa, out);
     case MB2_BOOT_MAGIC:
         return multiboot2_decode(memory, regs->info_pa, out);
+    case PVH_START_MAGIC:
+        return pvh_decode(memory, regs->info_pa, out);
     default:
         return status_at(INFO_BAD_MAGIC, regs->magic);
     }
@@ -173,7 +176,7 @@ struct status boot_info_add_module(struct boot_info *out, uint64_t start, uint64
     if (out->module_count == BOOT_MODULES_MAX) {
         return status_at(INFO_TOO_MANY_MODULES, 0);
     }
-    if (!loader_omits_names(out->loader_name)) {
+    if (out->protocol != PROTOCOL_PVH && !loader_omits_names(out->loader_name)) {
         const char *path = skip_blanks(text);
         size_t path_bytes = word_bytes(path);
         size_t name_at = path_bytes;

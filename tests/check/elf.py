@@ -14,7 +14,9 @@ LINK_PA, LINK_VA = 0x200000, 0xFFFF82D040200000
 FILE_LIMIT, MEMORY_LIMIT = 512 * 1024, 2 * MIB
 MB1_MAGIC, MB2_MAGIC = 0x1BADB002, 0xE85250D6
 HEADERS_WITHIN = 8192
-PT_LOAD = 1
+MB2_MODULE_ALIGN, MB2_RELOCATABLE = 6, 10
+PT_LOAD, PT_NOTE = 1, 4
+PVH_PHYS32_ENTRY = 18
 
 # Instructions that need ring 0, or reach a device. Source: Intel SDM volume 3A, section 5.9.
 PRIVILEGED = re.compile(
@@ -31,23 +33,31 @@ def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def load_segments(image):
+def segments_of(image, kind):
     check(image[:6] == b"\x7fELF\x02\x01", "not a little-endian ELF64 file")
     entry, offset = struct.unpack_from("<QQ", image, 24)
     size, count = struct.unpack_from("<HH", image, 54)
     segments = [struct.unpack_from("<IIQQQQQQ", image, offset + i * size) for i in range(count)]
-    return entry, [segment for segment in segments if segment[0] == PT_LOAD]
+    return entry, [segment for segment in segments if segment[0] == kind]
 
 
-def check_segments(image):
-    entry, segments = load_segments(image)
+def check_segments(image, link_va):
+    entry, segments = segments_of(image, PT_LOAD)
     check(len(segments) == 1, f"{len(segments)} loadable segments, expected one without gaps")
     _, _, offset, va, pa, in_file, in_memory, _ = segments[0]
-    check((va, pa) == (LINK_VA, LINK_PA), f"linked at {va:#x}, {pa:#x}")
+    check((va, pa) == (link_va, LINK_PA), f"linked at {va:#x}, {pa:#x}")
     check(va <= entry < va + in_file, "the entry point is outside the segment")
-    check(len(image) <= FILE_LIMIT, f"{len(image)} bytes in the file, at most {FILE_LIMIT} are wanted")
     check(in_memory <= MEMORY_LIMIT, f"{in_memory} bytes in memory, at most {MEMORY_LIMIT} are wanted")
     return offset, in_file, in_memory, entry - va
+
+
+def check_pvh_note(image, in_file):
+    """One note, which names an entry inside the segment. Source: Xen, docs/misc/pvh.pandoc; System V ABI, chapter 5."""
+    _, notes = segments_of(image, PT_NOTE)
+    check(len(notes) == 1 and notes[0][5] == 24, "expected one note segment with one note")
+    *kind, name, entry = struct.unpack_from("<3I4sQ", image, notes[0][2])
+    check((kind, name) == ([4, 8, PVH_PHYS32_ENTRY], b"Xen\0"), "the note is not PVH's")
+    check(LINK_PA <= entry < LINK_PA + in_file, f"PVH: the entry {entry:#x} is outside the segment")
 
 
 def header_at(image, magic, alignment):
@@ -79,8 +89,9 @@ def check_multiboot2(image):
         tags[kind] = image[tag + 8:tag + size]
         tag += (size + 7) & ~7
     check(tag == at + length and 0 in tags, "multiboot2: tags do not end at the header's end")
-    check(struct.unpack("<4I", tags[10]) == (2 * MIB, 0xFFFFFFFF, 2 * MIB, 2), "multiboot2: relocatable tag")
-    check(6 in tags, "multiboot2: no module alignment tag")
+    relocatable = struct.unpack("<4I", tags[MB2_RELOCATABLE])
+    check(relocatable == (2 * MIB, 0xFFFFFFFF, 2 * MIB, 2), "multiboot2: relocatable tag")
+    check(MB2_MODULE_ALIGN in tags, "multiboot2: no module alignment tag")
     return at
 
 
@@ -103,7 +114,10 @@ def main():
     split = sys.argv.index("--pure"), sys.argv.index("--load-address")
     build, objects, movable = pathlib.Path(sys.argv[1]), sys.argv[split[0] + 1:split[1]], sys.argv[split[1] + 1:]
     image = (build / "berth").read_bytes()
-    offset, in_file, in_memory, entry = check_segments(image)
+    check(len(image) <= FILE_LIMIT, f"{len(image)} bytes in the file, at most {FILE_LIMIT} are wanted")
+    offset, in_file, in_memory, entry = check_segments(image, LINK_PA)
+    check_segments((build / "berth.debug").read_bytes(), LINK_VA)
+    check_pvh_note(image, in_file)
     mb1 = check_multiboot1(image, offset, in_file, in_memory, entry)
     mb2 = check_multiboot2(image)
     relocations = run("readelf", "-rW", str(build / "berth"))

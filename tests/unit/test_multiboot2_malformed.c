@@ -63,6 +63,23 @@ static void test_missing_end_tag(void **state)
     assert_status(decode(), INFO_NO_END_TAG, FIRST_TAG + 16);
 }
 
+static void test_kexec_may_leave_the_end_tag_out(void **state)
+{
+    (void)state;
+    string_tag(MB2_TAG_LOADER_NAME, "kexec 2.0.25");
+    string_tag(MB2_TAG_CMDLINE, "berth loglevel=debug"); /* 29 bytes */
+    for (size_t more = 0; more < 3 + 8; more++) {
+        assert_status(decode(), STATUS_OK, 0);
+        assert_string_equal(info.cmdline, "loglevel=debug");
+        put8(&block, 0);
+    }
+    assert_status(decode(), INFO_BAD_TAG_SIZE, block.size - 8); /* an end tag, of size 0 */
+    start_block();
+    string_tag(MB2_TAG_LOADER_NAME, "kexecutor"); /* 18 bytes */
+    pad_to(&block, (block.size + 7) & ~(size_t)7);
+    assert_status(decode(), INFO_NO_END_TAG, block.size);
+}
+
 static void test_end_tag_that_is_cut_off(void **state)
 {
     (void)state;
@@ -442,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup(test_total_size_beyond_memory, before_each),
         cmocka_unit_test_setup(test_block_of_a_header_alone_has_no_end, before_each),
         cmocka_unit_test_setup(test_missing_end_tag, before_each),
+        cmocka_unit_test_setup(test_kexec_may_leave_the_end_tag_out, before_each),
         cmocka_unit_test_setup(test_end_tag_that_is_cut_off, before_each),
         cmocka_unit_test_setup(test_tag_of_size_below_its_header_is_refused, before_each),
         cmocka_unit_test_setup(test_tag_that_runs_over_the_end, before_each),

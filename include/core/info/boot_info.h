@@ -24,14 +24,14 @@
 
 /* How the image was entered. */
 enum entry_path {
-    ENTRY_PATH_MULTIBOOT = 0,      /* boot/head.S, 32-bit */
+    ENTRY_PATH_MULTIBOOT = 0,      /* boot/head.S, 32-bit; PVH, too */
     ENTRY_PATH_MULTIBOOT2_EFI = 1, /* efi/entry.S, multiboot2 with boot services alive */
     ENTRY_PATH_EFI = 2,            /* efi/entry.S, started by the firmware */
 };
 
 /* The image's registers at entry: all that assembly tells C. Writer: head.S, or the EFI stage. */
 struct entry_regs {
-    uint32_t magic;     /* eax at entry */
+    uint32_t magic;     /* eax at entry; of PVH the structure's */
     uint32_t info_pa;   /* ebx at entry */
     uint64_t load_base; /* physical address of the image's first byte, found from the instruction
                            pointer */
@@ -45,6 +45,7 @@ enum boot_protocol {
     PROTOCOL_MULTIBOOT2,
     PROTOCOL_MULTIBOOT2_EFI, /* boot services were alive; the EFI stage ended them */
     PROTOCOL_EFI,            /* started by the firmware itself */
+    PROTOCOL_PVH,
 };
 
 enum boot_firmware {
@@ -197,6 +198,15 @@ bool multiboot2_find_efi(const struct physical_view *memory, uint64_t info_pa,
 struct status multiboot1_decode(const struct physical_view *memory, uint64_t info_pa,
                                 struct boot_info *out);
 
+/*
+ * Decode PVH's start information. Without a memory map (version 0) memmap_build has the error.
+ *
+ * @return  offset: of the field that holds the defect or points to it; INFO_BAD_MAGIC: the number found
+ * Source:  Xen, public/arch-x86/hvm/start_info.h
+ */
+struct status pvh_decode(const struct physical_view *memory, uint64_t info_pa,
+                         struct boot_info *out);
+
 /* For the decoders, and nobody else: boot_info as it is before anything is known, and additions to
  * it. */
 void boot_info_clear(struct boot_info *out);
@@ -210,9 +220,9 @@ struct status boot_info_add_string(struct boot_info *out, const char *text, size
 struct status boot_info_add_range(struct boot_info *out, uint64_t base, uint64_t length,
                                   uint32_t type);
 /*
- * `text` is the loader's string for the module. GRUB 2 passes the arguments alone; every other
+ * `text` is the loader's string for the module. GRUB 2 and PVH pass the arguments alone; every other
  * loader known (GRUB legacy, syslinux, iPXE, QEMU) puts the file's name first. So this is called
- * once the loader's name is known. INFO_BAD_MODULE when end < start.
+ * once protocol and loader's name are known. INFO_BAD_MODULE when end < start.
  */
 struct status boot_info_add_module(struct boot_info *out, uint64_t start, uint64_t end,
                                    const char *text);
