@@ -14,6 +14,8 @@ TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": 
 
 # Just large enough: three slots of 2 MiB for the guest's 6 MiB, and one for Berth or what its loader needs.
 HOLE = 8 * MIB
+ONE_PROCESSOR = ["no page of RAM between 4 KiB and 1 MiB: other processors cannot be started, and Linux may panic for "
+                 "want of a trampoline"]
 HOLE_PLACES = [24, 32, 48, 64, 80, 96, 112, 128, 160, 200]
 
 
@@ -35,6 +37,7 @@ def test_a_firmware_left_alone_but_watched(hostile):
     hostile.lines = ["checksum"]
     outcome = hostile.boots()
     assert outcome.log.boot["firmware"] == "uefi64"
+    assert outcome.log.warnings == []
     assert int(re.search(r"\d+", outcome.said("checksum: code of ")[0])[0]) > 20
     assert outcome.calls["ExitBootServices"] >= 1
 
@@ -84,6 +87,16 @@ def test_memory_below_1_mib_is_reserved(hostile):
     outcome = hostile.boots()
     assert outcome.taken_pages > 0x80
     assert not outcome.is_ram(0x9000, MIB)
+    assert outcome.log.warnings == (ONE_PROCESSOR if hostile.exits_by_itself else [])
+
+
+def test_linux_without_memory_below_1_mib(case):
+    """Linux 6.1 does not live without that page, whoever starts it; it does come to say so itself."""
+    hostile = Hostile(case, "direct").linux()
+    hostile.lines = [f"take {RESERVED} {span(0, MIB)}"]
+    outcome = hostile.run(until=r"Kernel panic - not syncing: .*\n")
+    assert outcome.text.endswith("Real mode trampoline was not allocated\n")
+    assert outcome.log.warnings == ONE_PROCESSOR
 
 
 def test_memory_below_1_mib_is_free_after_boot_services(hostile):
@@ -91,6 +104,18 @@ def test_memory_below_1_mib_is_free_after_boot_services(hostile):
     outcome = hostile.boots()
     assert outcome.taken_pages > 0x90
     assert outcome.is_ram(PAGE, 0x90000)
+    assert outcome.log.warnings == []
+
+
+@pytest.mark.parametrize("page, kind", [(0, None), (0x9F000, None), (0x9F000, BOOT_DATA)])
+def test_one_page_below_1_mib_is_enough_unless_it_is_the_first(hostile, page, kind):
+    if not hostile.exits_by_itself:
+        pytest.skip("GRUB itself needs more, where it ends boot services")
+    hostile.lines = [f"take {RESERVED} {span(0, MIB)} hole {span(page, page + PAGE)}"]
+    hostile.lines += [f"take {kind} {span(page, page + PAGE)}"] * (kind is not None)
+    outcome = hostile.boots()
+    assert outcome.is_ram(page, page + PAGE)
+    assert outcome.log.warnings == ([] if page else ONE_PROCESSOR)
 
 
 def test_one_runtime_page_in_every_mib_below_256_mib(hostile):
