@@ -131,6 +131,18 @@ void services_refuse_pages(unsigned int times);
 void services_report(void);
 void services_seal(struct efi_table_header *header);
 
+/* What NEXT.EFI's kernel calls behind ExitBootServices. Returns what it was. */
+void *services_replace_virtual_map(void *replacement);
+
+/* --- tables.c ----------------------------------------------------------------------------------- */
+/* An ESRT of two entries, each of its numbers different, in a page of boot-services data. */
+void esrt_install(uint64_t address);
+/*
+ * SetVirtualAddressMap begins in a page of boot-services code, and writes into the ESRT, which is there already: the
+ * first entry's last_attempt_status becomes VIRTUAL_MAP_CALLED (stubs-*.S).
+ */
+void virtual_map_pass_through(uint64_t address);
+
 /* --- protect.c ---------------------------------------------------------------------------------- */
 enum no_execute {
     NX_OFF,

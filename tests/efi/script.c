@@ -12,6 +12,8 @@
  *   refuse TIMES                              allocations of 0x40 to 0x2000 pages at an address
  *   frame-buffer ADDRESS
  *   console in|out|err|all                    is NULL
+ *   esrt ADDRESS                              a table in a page of boot-services data
+ *   virtual-map ADDRESS                       SetVirtualAddressMap needs this page of boot-services code, and the ESRT
  *   rules                                     stack and flags are checked, registers poisoned
  *   no-execute all|later                      EfiLoaderData
  *   protect                                   images' sections are what their flags say
@@ -185,6 +187,10 @@ static void do_line(char **words)
         frame_buffer_move(number(words[1]));
     } else if (is(verb, "console")) {
         console_remove(words[1]);
+    } else if (is(verb, "esrt")) {
+        esrt_install(number(words[1]));
+    } else if (is(verb, "virtual-map")) {
+        virtual_map_pass_through(number(words[1]));
     } else if (is(verb, "rules")) {
         services_check_rules();
     } else if (is(verb, "no-execute")) {

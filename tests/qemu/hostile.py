@@ -275,9 +275,9 @@ class Hostile:
         self.initrd = INITRD
         self.kernel_cmdline = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x}"
 
-    def linux(self):
-        """Debian's kernel and our initrd in place of the checking guest."""
-        self.kernel, self.initrd = self.case.kernel, self.case.initrd
+    def linux(self, initrd=None):
+        """Debian's kernel and an initrd of ours in place of the checking guest."""
+        self.kernel, self.initrd = self.case.kernel, initrd or self.case.initrd
         self.kernel_cmdline = "console=ttyS0 quiet"
         return self
 
@@ -318,7 +318,7 @@ class Hostile:
         if end.startswith(("VIOLATION", "HOSTILE gives up", "grub rescue", "!!!!")):
             vm._read_available(1)
             raise vm.error(end)
-        if end.startswith(("GUEST", "HOSTILE")):
+        if end.startswith(("GUEST", "HOSTILE", USERSPACE)):
             return Outcome(vm, vm.wait_exit(seconds))
         vm.qmp("stop")
         return Outcome(vm, None)
@@ -332,7 +332,7 @@ class Hostile:
         assert outcome.e820 and outcome.log.errors == []
         return outcome
 
-    def boots_linux(self, **options):
-        outcome = self.linux().run(until=f"^{USERSPACE}$", **options)
-        assert outcome.log.errors == []
+    def boots_linux(self, initrd=None, **options):
+        outcome = self.linux(initrd).run(until=rf"^{USERSPACE}$|Kernel panic - .*\n", **options)
+        assert USERSPACE in outcome.text and outcome.log.errors == [], outcome.vm.error("Linux did not come up")
         return outcome

@@ -6,9 +6,11 @@ compares them when the guest has ended, and the guest's map with what was taken.
 import re
 
 import pytest
+from berth_qemu import LinuxReport
 from hostile import (ACPI_NVS, ACPI_RECLAIM, BOOT_DATA, CONVENTIONAL, FREE_AFTER_EXIT, GIB, GRUB_LOW_ROOM, LOADER_DATA,
                      MIB, PAGE, PATHS, PERSISTENT, RESERVED, RETURNED, RUNTIME_CODE, RUNTIME_DATA, UNACCEPTED, Hostile,
                      megabytes)
+from uefi import built
 
 TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": RUNTIME_DATA, "acpi-nvs": ACPI_NVS}
 
@@ -153,6 +155,28 @@ def test_types_and_attributes_that_are_not_ram(hostile, shown):
 def test_other_types_of_the_firmware(hostile, kind):
     hostile.lines = [f"take {kind} {span(2 * MIB, 6 * MIB)}"]
     assert not hostile.boots().is_ram(2 * MIB, 6 * MIB)
+
+
+# --- what is needed of boot-services memory when they have ended ------------------------------------------------------
+# Where the kernel would be if it were free: Linux asks for 16 MiB and 30 MiB from there on.
+ESRT_AT, CODE_AT = 24 * MIB, 26 * MIB
+SET_VIRTUAL_ADDRESS_MAP_CALLED = 0xB007  # tests/efi/stubs-x64.S
+
+
+def test_tables_and_code_in_boot_services_memory_survive(hostile):
+    """Linux keeps an ESRT that lies there, and lets SetVirtualAddressMap run through such code: who starts Linux must
+    leave both alone. The code says that it ran by a number in the table; the others are those of tests/efi/tables.c."""
+    hostile.lines = [f"esrt {ESRT_AT:#x}", f"virtual-map {CODE_AT:#x}"]
+    outcome = hostile.boots_linux(initrd=built(hostile.case, "initrd-efi.gz"))
+    wanted = {"fw_resource_count": 2, "fw_resource_count_max": 2, "fw_resource_version": 1}
+    for entry, status in (0, SET_VIRTUAL_ADDRESS_MAP_CALLED), (1, 204):
+        first = 100 * (entry + 1)
+        wanted |= {f"entries/entry{entry}/{name}": value for name, value in (
+            ("fw_class", f"0000000{entry + 1}-1234-5678-0102-030405060708"), ("fw_type", 2), ("fw_version", first),
+            ("lowest_supported_fw_version", first + 1), ("capsule_flags", f"{first + 2:#x}"),
+            ("last_attempt_version", first + 3), ("last_attempt_status", status))}
+    esrt = dict(line.removeprefix("./").split(":") for line in LinuxReport(outcome.text)["esrt"])
+    assert esrt == {name: str(value) for name, value in wanted.items()}
 
 
 # --- services that fail ---------------------------------------------------------------------------------------------

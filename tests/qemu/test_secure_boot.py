@@ -10,8 +10,8 @@ import pytest
 import unify
 from mkinitrd import payload_sha256
 from uefi import (BOOT64, BOOT_SECONDS, GRUB_MODULES, KERNEL_CMDLINE, SNAKEOIL_CERTIFICATE, SNAKEOIL_KEY,
-                  SNAKEOIL_PASSPHRASE, berth_efi, built, config, direct_files, efi_initrd, grub_berth_files, machine, run,
-                  wait_userspace)
+                  SNAKEOIL_PASSPHRASE, berth_efi, built, config, direct_files, efi_initrd, grub_berth_files, machine,
+                  run, wait_userspace)
 
 ACCESS_DENIED = r"BdsDxe: failed to (load|start) .*: (Access Denied|Security Violation)"
 # The firmware's boot manager, or the program of tests/efi where that has started Berth.
@@ -111,7 +111,7 @@ def test_configuration_beside_a_signed_image_says_nothing(case, key):
         assert wait_userspace(vm).cmdline == KERNEL_CMDLINE
 
 
-# --- words and files that the signature does not cover -----------------------------------------------------------------
+# --- words and files that the signature does not cover ---------------------------------------------------------------
 
 def with_load_options(case, key, image, options):
     """The image, started with these load options by a program that the firmware trusts: tests/efi."""
