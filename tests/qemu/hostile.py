@@ -14,6 +14,7 @@ import subprocess
 import zlib
 
 import mb2patch
+import peimage
 import unify
 from berth_qemu import USERSPACE
 
@@ -273,6 +274,7 @@ class Hostile:
         self.image = self.way.image(case)
         self.kernel = case.guest("zp64.bzimage")
         self.initrd = INITRD
+        self.changes = {}  # to the files on the disk; None takes one away
         self.kernel_cmdline = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x}"
 
     def linux(self, initrd=None):
@@ -280,6 +282,12 @@ class Hostile:
         self.kernel, self.initrd = self.case.kernel, initrd or self.case.initrd
         self.kernel_cmdline = "console=ttyS0 quiet"
         return self
+
+    def move_image(self, base):
+        """Berth's image wishes to be loaded there, which the firmware grants where it can."""
+        image = bytearray(self.image.read_bytes())
+        peimage.put(image, peimage.PeImage(image), image_base=base)
+        self.image = self.case.write("moved.efi", image)
 
     @property
     def exits_by_itself(self):
@@ -297,6 +305,7 @@ class Hostile:
         script = "\n".join(self.way.script(self)) + "\n"
         self.case.write("hostile.txt", script.encode())
         files = {"EFI/BOOT/BOOTX64.EFI": program, "hostile.txt": script.encode(), **self.way.files(self)}
+        files = {name: data for name, data in (files | self.changes).items() if data is not None}
         return esp_image(self.case.folder / "esp.img", files)
 
     def run(self, seconds=60, until=THE_END):

@@ -275,16 +275,46 @@ def test_load_options_that_say_nothing(hostile, form):
     hostile.boots()
 
 
-# --- no room --------------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
+# Pages that the firmware itself keeps for what it has learned, of disks and handles.
+FIRMWARES_OWN = 4
+
+
+def back_in_firmware(outcome):
+    """One error, on COM1 twice where the firmware's console goes there too; then the caller goes on, with a status.
+    Returns how many pages more are in use than before the program was loaded."""
+    assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
+    assert outcome.status == RETURNED and "GUEST" not in outcome.text
+    status, free = re.match(r"returned status=(0x\w+) .* free-pages-after=(\d+)", outcome.said("next: ")[0]).groups()
+    assert int(status, 16) >> 63 == 1
+    return int(outcome.said("firmware: ")[0].split()[0]) - outcome.taken_pages - int(free)
+
+
 def test_no_room_at_all(hostile):
-    """An error in words, and the way back to the firmware: nothing that was allocated stays so."""
+    """An error in words, and the way back to the firmware: nothing that Berth allocated stays so."""
     hostile.kernel = hostile.case.guest("zp64-huge.bzimage")
     hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE))
+    lost = back_in_firmware(hostile.run())
+    # GRUB gives nothing back.
+    assert lost <= FIRMWARES_OWN or hostile.path == "grub"
+
+
+ERRORS = {"no kernel": ({"EFI/BOOT/kernel": None}, 'the file "kernel" is not there'),
+          "no ramdisk": ({"EFI/BOOT/initrd": None}, 'the file "initrd" is not there'),
+          "bad kernel": ({"EFI/BOOT/kernel": bytes(3 * MIB)}, "module 0 is not a Linux kernel")}
+
+
+@pytest.mark.parametrize("image_base", [None, 0x3_0000_0000], ids=["below 4 GiB", "above 4 GiB"])
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("hostile", ["direct"], indirect=True)
+def test_what_was_allocated_is_given_back(hostile, error, image_base):
+    """Files that were read, and the copy below 4 GiB of an image above."""
+    hostile.changes, words = ERRORS[error]
+    if image_base is not None:
+        hostile.memory = "12G"
+        hostile.move_image(image_base)
     outcome = hostile.run()
-    # On COM1 twice where the firmware's console goes there too.
-    assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
-    assert "GUEST" not in outcome.text
-    if hostile.exits_by_itself:
-        assert outcome.status == RETURNED
-        status = re.match(r"returned status=(0x\w+)", outcome.said("next: ")[0])[1]
-        assert int(status, 16) >> 63 == 1
+    place = int(outcome.said("load: NEXT.EFI from a file at ")[0], 16)
+    assert (place >= 4 * GIB) == (image_base is not None)
+    assert back_in_firmware(outcome) <= FIRMWARES_OWN
+    assert outcome.log.errors[0].startswith(words)
