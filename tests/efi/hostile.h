@@ -174,6 +174,8 @@ enum next_source {
 void next_load(enum next_source source);
 /* The LoadOptions of NEXT.EFI in one of the forms of next.c's table. */
 void next_options(const char *form, const char *text);
+/* Its EFI_LOADED_IMAGE_PROTOCOL tells of an image one page behind. */
+void next_is_another(void);
 void next_start(void) __attribute__((noreturn));
 /* Reads a file of the volume that this program came from; NULL if there is none. */
 void *read_file(const efi_char16 *name, efi_uint *bytes);

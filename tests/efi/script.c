@@ -18,6 +18,7 @@
  *   no-execute all|later                      EfiLoaderData
  *   protect                                   images' sections are what their flags say
  *   options FORM [TEXT]                       LoadOptions of NEXT.EFI
+ *   another-image                             is told of where NEXT.EFI has been loaded
  *   checksum                                  code of the firmware's images
  *   cue                                       the lines below wait for NEXT.EFI's first GetTime
  */
@@ -199,6 +200,8 @@ static void do_line(char **words)
         protect_images();
     } else if (is(verb, "options")) {
         do_options(words);
+    } else if (is(verb, "another-image")) {
+        next_is_another();
     } else if (is(verb, "checksum")) {
         checksum_begin();
     } else {

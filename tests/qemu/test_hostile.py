@@ -8,8 +8,8 @@ import re
 import pytest
 from berth_qemu import LinuxReport
 from hostile import (ACPI_NVS, ACPI_RECLAIM, BOOT_DATA, CONVENTIONAL, FREE_AFTER_EXIT, GIB, GRUB_LOW_ROOM, LOADER_DATA,
-                     MIB, PAGE, PATHS, PERSISTENT, RESERVED, RETURNED, RUNTIME_CODE, RUNTIME_DATA, UNACCEPTED, Hostile,
-                     megabytes)
+                     MIB, MORE_PATHS, PAGE, PATHS, PERSISTENT, RESERVED, RETURNED, RUNTIME_CODE, RUNTIME_DATA,
+                     UNACCEPTED, Hostile, megabytes)
 from uefi import built
 
 TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": RUNTIME_DATA, "acpi-nvs": ACPI_NVS}
@@ -275,6 +275,29 @@ def test_load_options_that_say_nothing(hostile, form):
     hostile.boots()
 
 
+# --- other ways to Berth: the cases that tell most ------------------------------------------------------------------
+def low_memory(hostile):
+    hostile.lines = [f"{verb} {RUNTIME_DATA} {span(2 * MIB, 32 * MIB)}" for verb in ("take", "keep")]
+    assert hostile.boots().taken_pages > 12 * MIB // PAGE
+
+
+def failing_exit(hostile):
+    hostile.late = ["exit 3 20 strict"]
+    assert len(hostile.boots().said("exit: call .* fails")) == 3
+
+
+def lying_map(hostile):
+    hostile.lines = ["map reversed", "map zero", "map far", f"take {RUNTIME_DATA} {span(2 * MIB, 6 * MIB)}"]
+    assert not hostile.boots().is_ram(4 << 30, 1 << 64)
+
+
+# Not all but one hole: GRUB for 32 bits finds no place for any image in 16 MiB.
+@pytest.mark.parametrize("conflict", [low_memory, failing_exit, lying_map])
+@pytest.mark.parametrize("hostile", MORE_PATHS, indirect=True)
+def test_other_ways(hostile, conflict):
+    conflict(hostile)
+
+
 # --- errors ---------------------------------------------------------------------------------------------------------
 # Pages that the firmware itself keeps for what it has learned, of disks and handles.
 FIRMWARES_OWN = 4
@@ -299,6 +322,49 @@ def test_no_room_at_all(hostile):
     assert lost <= FIRMWARES_OWN or hostile.path == "grub"
 
 
+WRONG = {"load options too long": (f"options good {'x' * 4200}", "the load options have 4096 characters or more - "),
+         "no such configuration": ("options good -cfg=none.cfg", 'the configuration "none.cfg" is not there - '),
+         "another image": ("another-image", "the firmware names another image than the one that runs - ")}
+
+
+@direct_only
+@pytest.mark.parametrize("line, words", WRONG.values(), ids=WRONG)
+def test_what_is_said_of_the_image_is_wrong(hostile, line, words):
+    hostile.lines = [line]
+    outcome = hostile.run()
+    back_in_firmware(outcome)
+    assert outcome.log.errors[0].startswith(words)
+
+
+@direct_only
+def test_no_room_for_a_file(hostile):
+    hostile.linux()
+    hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE))
+    outcome = hostile.run()
+    assert back_in_firmware(outcome) <= FIRMWARES_OWN
+    assert re.match(r'no memory below 4 GiB for the file "kernel" of \d+ bytes - ', outcome.log.errors[0])
+
+
+@direct_only
+@pytest.mark.slow
+def test_no_room_below_4_gib_for_an_image_above(hostile):
+    hostile.memory = "4G"
+    hostile.move_image(5 * GIB)
+    hostile.lines = hostile.take_all(RESERVED)
+    outcome = hostile.run()
+    assert back_in_firmware(outcome) <= FIRMWARES_OWN
+    assert outcome.log.errors[0].startswith("no room for Berth below 4 GiB - ")
+
+
+def test_boot_services_that_never_end(hostile):
+    """There is no way back once a call has failed."""
+    hostile.late = ["exit 40 1 strict"]
+    outcome = hostile.run()
+    assert outcome.log.errors == ["the firmware does not end its boot services (status 0x8000000000000002) - "
+                                  "update the firmware"]
+    assert outcome.log.is_halted
+
+
 ERRORS = {"no kernel": ({"EFI/BOOT/kernel": None}, 'the file "kernel" is not there'),
           "no ramdisk": ({"EFI/BOOT/initrd": None}, 'the file "initrd" is not there'),
           "bad kernel": ({"EFI/BOOT/kernel": bytes(3 * MIB)}, "module 0 is not a Linux kernel")}
@@ -306,7 +372,7 @@ ERRORS = {"no kernel": ({"EFI/BOOT/kernel": None}, 'the file "kernel" is not the
 
 @pytest.mark.parametrize("image_base", [None, 0x3_0000_0000], ids=["below 4 GiB", "above 4 GiB"])
 @pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("hostile", ["direct"], indirect=True)
+@direct_only
 def test_what_was_allocated_is_given_back(hostile, error, image_base):
     """Files that were read, and the copy below 4 GiB of an image above."""
     hostile.changes, words = ERRORS[error]
