@@ -140,6 +140,10 @@ void report_memory(const struct boot_info *info, const struct memmap *map)
             "memory map: too long; %u pieces of RAM (%lu KiB of them measured) were left out",
             repairs->dropped + info->ranges_dropped, repairs->dropped_bytes >> 10);
     }
+    if (!memmap_has_start_page(map)) {
+        log_warning("no page of RAM between 4 KiB and 1 MiB: other processors cannot be started, "
+                    "and Linux may panic for want of a trampoline");
+    }
 }
 
 void report_modules(const struct boot_info *info)

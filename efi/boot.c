@@ -24,10 +24,12 @@
 extern struct entry_regs entry_regs;
 
 /* The stage that runs, for the way back out of functions that know nothing of it. */
-static const struct efi_start *running;
+static struct efi_start *running;
 
 typedef efi_status stage_fn(struct efi_start *start);
-efi_status efi_call_in_copy(struct efi_start *start, stage_fn *function, uint64_t distance);
+efi_status efi_call_in_copy(struct efi_start *start, stage_fn *function, uint64_t distance,
+                            uint64_t *out_way_back);
+NORETURN void efi_call_leave(uint64_t way_back, efi_status status);
 NORETURN void efi_leave(void);
 efi_status efi_start_program(uint64_t base, efi_handle image, struct efi_system_table *system,
                              uint64_t tsc);
@@ -123,11 +125,12 @@ static void boot_services_exit(const struct efi_start *start, struct efi_handoff
     }
 }
 
-/* The way back: the firmware ends the image that it started, and its caller's menu returns. */
-static void firmware_exit(void)
+/* The way back, from anywhere below the stage: to stage_enter, and from there to the caller's menu. */
+static void stage_leave(void)
 {
     efi_console_stop();
-    running->system->boot->exit(running->image, EFI_LOAD_ERROR, 0, NULL);
+    efi_guest_free(running);
+    efi_call_leave(running->way_back, EFI_LOAD_ERROR);
 }
 
 /* The stage itself, in an image below 4 GiB. Returns only when it cannot go on; the error has been printed. */
@@ -139,7 +142,7 @@ static efi_status stage_run(struct efi_start *start)
 
     running = start;
     efi_console_start(start->system);
-    machine_stop_configure_exit(firmware_exit);
+    machine_stop_configure_exit(stage_leave);
     entry_regs = (struct entry_regs){
         .magic = start->path == ENTRY_PATH_MULTIBOOT2_EFI ? MB2_BOOT_MAGIC : 0,
         .info_pa = start->info_pa,
@@ -166,7 +169,7 @@ static efi_status stage_run(struct efi_start *start)
     if (status != EFI_SUCCESS) {
         log_error("the firmware's memory map cannot be had (status 0x%lx) - update the firmware",
                   status);
-        firmware_exit();
+        stage_leave();
     }
     /* Whatever would stop __start_xen stops here already, while there is a screen and a menu to return to. */
     log_set_level(LOG_ERROR);
@@ -182,7 +185,7 @@ static efi_status stage_enter(struct efi_start *start)
     uint64_t copy = IDENTITY_MAP_BYTES - 1;
 
     if (start->base + IMAGE_SLOT_BYTES <= IDENTITY_MAP_BYTES) {
-        return stage_run(start);
+        return efi_call_in_copy(start, stage_run, 0, &start->way_back);
     }
     if (system->boot->allocate_pages(EFI_ALLOCATE_MAX_ADDRESS, EFI_LOADER_CODE,
                                      pages(IMAGE_SLOT_BYTES), &copy) != EFI_SUCCESS) {
@@ -195,7 +198,11 @@ static efi_status stage_enter(struct efi_start *start)
     const uint64_t distance = copy - start->base;
 
     start->base = copy;
-    return efi_call_in_copy(start, stage_run, distance);
+
+    const efi_status status = efi_call_in_copy(start, stage_run, distance, &start->way_back);
+
+    system->boot->free_pages(copy, pages(IMAGE_SLOT_BYTES));
+    return status;
 }
 
 efi_status efi_start_program(uint64_t base, efi_handle image, struct efi_system_table *system,

@@ -77,15 +77,44 @@ efi_multiboot2:
         ud2
 
 /*
- * Call a function at another copy of the image, which lies `distance` bytes further.
+ * Call a function at another copy of the image, which lies `distance` bytes further (0: in this one), with a way back
+ * from wherever it gets to.
  *
- * IN       System V AMD64: rdi = its argument, rsi = the function here, rdx = distance
- * OUT      rax = what it returns.   CLOBBERS as any call
+ * IN       System V AMD64: rdi = its argument, rsi = the function here, rdx = distance, rcx = where to put the way back
+ * OUT      rax = what it returns, or what efi_call_leave was given.   CLOBBERS as any call
  */
         .globl efi_call_in_copy
 efi_call_in_copy:
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        sub     $8, %rsp
+        mov     %rsp, (%rcx)
         add     %rdx, %rsi
-        jmp     *%rsi
+        call    *%rsi
+1:      add     $8, %rsp
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        ret
+
+/*
+ * Leave the function that efi_call_in_copy has called: everything it called is forgotten.
+ *
+ * IN       System V AMD64: rdi = the way back, rsi = status
+ * OUT      rax = status, to the caller of efi_call_in_copy, in that one's image
+ */
+        .globl efi_call_leave
+efi_call_leave:
+        mov     %rdi, %rsp
+        mov     %rsi, %rax
+        jmp     1b
 
 /*
  * Boot services are gone: to 32-bit code without paging, at the load base.

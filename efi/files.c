@@ -24,15 +24,17 @@ static bool content_allocate(const struct efi_source *source, uint64_t bytes,
     return out->allocated;
 }
 
-static void pages_free(const struct efi_source *source, uint64_t address, uint64_t bytes)
+/* `bytes` as they were asked for. */
+static void pages_free(struct efi_system_table *system, struct efi_content *content, uint64_t bytes)
 {
-    source->system->boot->free_pages(address, (bytes >> PAGE_SHIFT) + 1);
+    system->boot->free_pages(content->bytes.start, (bytes >> PAGE_SHIFT) + 1);
+    content->allocated = false;
 }
 
-void efi_content_free(const struct efi_source *source, const struct efi_content *content)
+void efi_content_free(struct efi_system_table *system, struct efi_content *content)
 {
     if (content->allocated) {
-        pages_free(source, content->bytes.start, prange_bytes(content->bytes));
+        pages_free(system, content, prange_bytes(content->bytes));
     }
 }
 
@@ -188,8 +190,7 @@ static efi_status file_load(const struct efi_source *source, struct efi_file *fi
     if (status == EFI_SUCCESS) {
         status = file_fill(file, bytes, &out->bytes);
         if (status != EFI_SUCCESS) {
-            pages_free(source, out->bytes.start, bytes);
-            out->allocated = false;
+            pages_free(source->system, out, bytes);
         }
     }
     if (status != EFI_SUCCESS) {

@@ -17,12 +17,6 @@ struct efi_source {
     efi_char folder[EFI_PATH_CHARACTERS]; /* of the image; "", or a backslash at its end */
 };
 
-/* Bytes below 4 GiB: a section where it lies, or memory of the firmware with one spare byte behind them. */
-struct efi_content {
-    struct prange bytes;
-    bool allocated;
-};
-
 /*
  * Under Secure Boot there are no files, because no signature covers them.
  *
@@ -44,6 +38,6 @@ efi_status efi_file_read(const struct efi_source *source, struct config_text nam
                          struct efi_content *out);
 
 /* Give memory back to the firmware, if it came from there. */
-void efi_content_free(const struct efi_source *source, const struct efi_content *content);
+void efi_content_free(struct efi_system_table *system, struct efi_content *content);
 
 #endif

@@ -10,14 +10,6 @@
 #define OPTIONS_BYTES    4096
 #define CONFIG_MAX_BYTES 65536
 
-/* What was read. */
-struct contents {
-    struct efi_content
-        config; /* needed until the strings have been copied; the others by the kernel */
-    struct efi_content kernel;
-    struct efi_content ramdisk;
-};
-
 static struct config_text text_of(const char *text)
 {
     return (struct config_text){text, strlen(text)};
@@ -231,47 +223,52 @@ static efi_status no_kernel(bool secure_boot)
 
 /* --- all of it ------------------------------------------------------------------------------------------- */
 
-static efi_status guest_load(const struct efi_source *source, struct efi_handoff *handoff,
-                             struct contents *contents)
+static efi_status guest_load(const struct efi_source *source, struct efi_start *start,
+                             struct efi_handoff *handoff)
 {
     char options[OPTIONS_BYTES];
+    struct efi_content text = {.allocated = false}; /* until the strings have been copied */
     struct config config;
     efi_status status = options_read(source, options);
 
     if (status == EFI_SUCCESS) {
-        status = config_load(source, options, &contents->config, &config);
+        status = config_load(source, options, &text, &config);
     }
     if (status == EFI_SUCCESS) {
         status = string_add(handoff, config.options, &handoff->cmdline);
     }
     if (status == EFI_SUCCESS) {
-        status = module_load(source, ".kernel", config.kernel, config.kernel_args,
-                             &contents->kernel, handoff);
+        status = module_load(source, ".kernel", config.kernel, config.kernel_args, &start->kernel,
+                             handoff);
     }
     if (status == EFI_SUCCESS && handoff->module_count == 0) {
         status = no_kernel(source->secure_boot);
     }
     if (status == EFI_SUCCESS) {
         status = module_load(source, ".ramdisk", config.ramdisk, (struct config_text){NULL, 0},
-                             &contents->ramdisk, handoff);
+                             &start->ramdisk, handoff);
     }
+    efi_content_free(source->system, &text);
     return status;
 }
 
-efi_status efi_load_guest(const struct efi_start *start, struct efi_handoff *handoff)
+efi_status efi_load_guest(struct efi_start *start, struct efi_handoff *handoff)
 {
-    struct contents contents = {0};
     struct efi_source source;
     efi_status status = efi_source_open(start, handoff->secure_boot, &source);
 
     if (status == EFI_SUCCESS) {
-        status = guest_load(&source, handoff, &contents);
+        status = guest_load(&source, start, handoff);
     }
-    efi_content_free(&source, &contents.config);
     if (status != EFI_SUCCESS) {
-        efi_content_free(&source, &contents.kernel);
-        efi_content_free(&source, &contents.ramdisk);
+        efi_guest_free(start);
     }
     efi_source_close(&source);
     return status;
+}
+
+void efi_guest_free(struct efi_start *start)
+{
+    efi_content_free(start->system, &start->kernel);
+    efi_content_free(start->system, &start->ramdisk);
 }

@@ -9,7 +9,13 @@
 #include "config.h"
 #include "efi_handoff.h"
 
-/* Who called. */
+/* Bytes below 4 GiB: a section where it lies, or memory of the firmware with one spare byte behind them. */
+struct efi_content {
+    struct prange bytes;
+    bool allocated;
+};
+
+/* Who called; and what is given back when there is no going on. */
 struct efi_start {
     uint64_t base; /* of the image that is running */
     uint64_t
@@ -19,6 +25,9 @@ struct efi_start {
     uint32_t info_pa; /* multiboot2 only */
     efi_handle image;
     struct efi_system_table *system;
+    uint64_t way_back;         /* out of the stage: efi/entry.S */
+    struct efi_content kernel; /* these two: what efi_load_guest has read */
+    struct efi_content ramdisk;
 };
 
 /* Printing, on the firmware's console and on COM1, until ExitBootServices. */
@@ -37,7 +46,10 @@ uint64_t efi_memory_below_4g(struct efi_system_table *system, uint64_t bytes);
  *
  * @return  EFI_SUCCESS, or what to return to the firmware; the error has been printed
  */
-efi_status efi_load_guest(const struct efi_start *start, struct efi_handoff *handoff);
+efi_status efi_load_guest(struct efi_start *start, struct efi_handoff *handoff);
+
+/* Give back what it has read. It has done so itself where it failed; twice is once. */
+void efi_guest_free(struct efi_start *start);
 
 /* Ask the firmware for what only it knows: tables, framebuffer, Secure Boot. */
 void efi_gather(const struct efi_start *start, struct efi_handoff *handoff);

@@ -24,4 +24,7 @@
 /* The boot page tables identity-map this much physical memory from 0. */
 #define IDENTITY_MAP_BYTES UC(0x100000000)
 
+/* What real mode reaches. */
+#define LOW_MEMORY_BYTES UC(0x100000)
+
 #endif

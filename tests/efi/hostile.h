@@ -131,6 +131,18 @@ void services_refuse_pages(unsigned int times);
 void services_report(void);
 void services_seal(struct efi_table_header *header);
 
+/* What NEXT.EFI's kernel calls behind ExitBootServices. Returns what it was. */
+void *services_replace_virtual_map(void *replacement);
+
+/* --- tables.c ----------------------------------------------------------------------------------- */
+/* An ESRT of two entries, each of its numbers different, in a page of boot-services data. */
+void esrt_install(uint64_t address);
+/*
+ * SetVirtualAddressMap begins in a page of boot-services code, and writes into the ESRT, which is there already: the
+ * first entry's last_attempt_status becomes VIRTUAL_MAP_CALLED (stubs-*.S).
+ */
+void virtual_map_pass_through(uint64_t address);
+
 /* --- protect.c ---------------------------------------------------------------------------------- */
 enum no_execute {
     NX_OFF,
@@ -162,6 +174,8 @@ enum next_source {
 void next_load(enum next_source source);
 /* The LoadOptions of NEXT.EFI in one of the forms of next.c's table. */
 void next_options(const char *form, const char *text);
+/* Its EFI_LOADED_IMAGE_PROTOCOL tells of an image one page behind. */
+void next_is_another(void);
 void next_start(void) __attribute__((noreturn));
 /* Reads a file of the volume that this program came from; NULL if there is none. */
 void *read_file(const efi_char16 *name, efi_uint *bytes);

@@ -3,6 +3,8 @@
 
 #define NEXT_NAME u"\\EFI\\BOOT\\NEXT.EFI"
 #define PATH_ROOM 1024
+/* For load options. */
+#define OPTIONS_PAGES 4
 
 static const struct efi_guid loaded_image_guid = EFI_LOADED_IMAGE_GUID;
 static const struct efi_guid device_path_guid = EFI_DEVICE_PATH_GUID;
@@ -129,11 +131,11 @@ static struct range poison;
 
 static void make_poison(void)
 {
-    if (efi_failed(
-            firmware.allocate_pages(EFI_ALLOCATE_ANY, EFI_BOOT_SERVICES_DATA, 2, &poison.start))) {
+    if (efi_failed(firmware.allocate_pages(EFI_ALLOCATE_ANY, EFI_BOOT_SERVICES_DATA,
+                                           OPTIONS_PAGES + 1, &poison.start))) {
         give_up("no room for load options");
     }
-    poison.start += EFI_PAGE_BYTES;
+    poison.start += OPTIONS_PAGES * EFI_PAGE_BYTES;
     poison.end = poison.start + EFI_PAGE_BYTES;
     memset((void *)(uintptr_t)poison.start, 0xa5, (size_t)EFI_PAGE_BYTES);
     paging_change(poison, 0, PAGE_PRESENT);
@@ -159,6 +161,9 @@ static uint32_t put_options(struct efi_loaded_image *image, const void *front,
     const unsigned int bytes = front_bytes + 2 * (count + behind_count) + extra;
     uint8_t *at = (uint8_t *)(uintptr_t)poison.start - bytes;
 
+    if (bytes > OPTIONS_PAGES * EFI_PAGE_BYTES) {
+        give_up("the load options are too long");
+    }
     image->load_options = at;
     image->load_options_bytes = bytes;
     memcpy(at, front, front_bytes);
@@ -222,6 +227,16 @@ void next_options(const char *form, const char *text)
     }
     say("HOSTILE options: %s, %x bytes at %x", form, (uint64_t)image->load_options_bytes,
         (uint64_t)(uintptr_t)image->load_options);
+}
+
+void next_is_another(void)
+{
+    struct efi_loaded_image *image;
+
+    next_load(NEXT_FROM_FILE);
+    image = protocol(next, &loaded_image_guid);
+    image->image_base = (uint8_t *)image->image_base + EFI_PAGE_BYTES;
+    say("HOSTILE another-image: at %x", (uint64_t)(uintptr_t)image->image_base);
 }
 
 /* --- starting ---------------------------------------------------------------------------------------- */

@@ -12,10 +12,13 @@
  *   refuse TIMES                              allocations of 0x40 to 0x2000 pages at an address
  *   frame-buffer ADDRESS
  *   console in|out|err|all                    is NULL
+ *   esrt ADDRESS                              a table in a page of boot-services data
+ *   virtual-map ADDRESS                       SetVirtualAddressMap needs this page of boot-services code, and the ESRT
  *   rules                                     stack and flags are checked, registers poisoned
  *   no-execute all|later                      EfiLoaderData
  *   protect                                   images' sections are what their flags say
  *   options FORM [TEXT]                       LoadOptions of NEXT.EFI
+ *   another-image                             is told of where NEXT.EFI has been loaded
  *   checksum                                  code of the firmware's images
  *   cue                                       the lines below wait for NEXT.EFI's first GetTime
  */
@@ -185,6 +188,10 @@ static void do_line(char **words)
         frame_buffer_move(number(words[1]));
     } else if (is(verb, "console")) {
         console_remove(words[1]);
+    } else if (is(verb, "esrt")) {
+        esrt_install(number(words[1]));
+    } else if (is(verb, "virtual-map")) {
+        virtual_map_pass_through(number(words[1]));
     } else if (is(verb, "rules")) {
         services_check_rules();
     } else if (is(verb, "no-execute")) {
@@ -193,6 +200,8 @@ static void do_line(char **words)
         protect_images();
     } else if (is(verb, "options")) {
         do_options(words);
+    } else if (is(verb, "another-image")) {
+        next_is_another();
     } else if (is(verb, "checksum")) {
         checksum_begin();
     } else {

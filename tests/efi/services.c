@@ -25,14 +25,15 @@ struct service_frame {
 #define BOOT(service)                                                                              \
     ((offsetof(struct efi_boot_services, service) - sizeof(struct efi_table_header)) /             \
      sizeof(void *))
-#define GET_TIME          RUNTIME_FIRST
-#define FLAGS_DF          0x400
-#define STACK_ALIGN       16
-#define CODE_RANGES_MAX   512
-#define SHADOW_DEPTH      64
-#define REFUSED_PAGES_MIN 0x40
-#define REFUSED_PAGES_MAX 0x2000
-#define REFUSALS_SHOWN    3
+#define GET_TIME                RUNTIME_FIRST
+#define SET_VIRTUAL_ADDRESS_MAP (RUNTIME_FIRST + 4)
+#define FLAGS_DF                0x400
+#define STACK_ALIGN             16
+#define CODE_RANGES_MAX         512
+#define SHADOW_DEPTH            64
+#define REFUSED_PAGES_MIN       0x40
+#define REFUSED_PAGES_MAX       0x2000
+#define REFUSALS_SHOWN          3
 
 /* stubs-*.S */
 extern char service_stubs[];
@@ -315,6 +316,14 @@ void services_restore_runtime(void)
         efi_system->runtime_services->services[i] = originals[RUNTIME_FIRST + i];
     }
     services_seal(&efi_system->runtime_services->header);
+}
+
+void *services_replace_virtual_map(void *replacement)
+{
+    void *const original = originals[SET_VIRTUAL_ADDRESS_MAP];
+
+    originals[SET_VIRTUAL_ADDRESS_MAP] = replacement;
+    return original;
 }
 
 void services_install(void)

@@ -48,3 +48,21 @@ _service_return:
     cmp %esp, %ecx              /* arithmetic flags */
     pop %eax
     ret
+
+/*
+ * In front of SetVirtualAddressMap when boot services have ended: runs where tables.c has copied it to.
+ *
+ * IN      a cdecl call
+ * OUT     a jump to the service, with its arguments. CLOBBERS eax, ecx
+ */
+#define VIRTUAL_MAP_CALLED 0xb007
+    .globl _virtual_map_stub, _virtual_map_stub_end
+_virtual_map_stub:
+    call 1f
+1:  pop %eax
+    mov (2f - 1b)(%eax), %ecx
+    movl $VIRTUAL_MAP_CALLED, (%ecx)
+    jmp *(3f - 1b)(%eax)
+2:  .long 0                     /* struct virtual_map_slots: written */
+3:  .long 0                     /* original */
+_virtual_map_stub_end:

@@ -73,3 +73,19 @@ service_return:
     cmp %rsp, %rcx              /* arithmetic flags */
     pop %rax
     ret
+
+/*
+ * In front of SetVirtualAddressMap when boot services have ended: runs where tables.c has copied it to.
+ *
+ * IN      a call by the UEFI calling convention
+ * OUT     a jump to the service, with its arguments. CLOBBERS rax
+ */
+#define VIRTUAL_MAP_CALLED 0xb007
+    .globl virtual_map_stub, virtual_map_stub_end
+virtual_map_stub:
+    mov 1f(%rip), %rax
+    movl $VIRTUAL_MAP_CALLED, (%rax)
+    jmp *2f(%rip)
+1:  .quad 0                     /* struct virtual_map_slots: written */
+2:  .quad 0                     /* original */
+virtual_map_stub_end:

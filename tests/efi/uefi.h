@@ -144,7 +144,7 @@ struct efi_boot_services {
     void *register_protocol_notify;
     void *locate_handle;
     void *locate_device_path;
-    void *install_configuration_table;
+    efi_status (*install_configuration_table)(const struct efi_guid *name, void *table);
     efi_load_image *load_image;
     efi_start_image *start_image;
     void *exit;
@@ -303,5 +303,35 @@ struct efi_graphics_output {
     struct efi_graphics_mode *mode;
 };
 _Static_assert(sizeof(struct efi_graphics_output) == EFI_SIZE(32, 16), "GRAPHICS_OUTPUT");
+
+/* --- section 23.4, "EFI System Resource Table" ------------------------------------------------------------ */
+#define EFI_SYSTEM_RESOURCE_TABLE_GUID                                                             \
+    {                                                                                              \
+        0xb122a263, 0x3661, 0x4f68,                                                                \
+        {                                                                                          \
+            0x99, 0x29, 0x78, 0xf8, 0xb0, 0xd6, 0x21, 0x80                                         \
+        }                                                                                          \
+    }
+#define EFI_SYSTEM_RESOURCE_VERSION 1
+#define EFI_SYSTEM_RESOURCE_DEVICE  2 /* a type of firmware */
+
+struct efi_system_resource {
+    struct efi_guid class;
+    uint32_t type;
+    uint32_t version;
+    uint32_t lowest_version;
+    uint32_t capsule_flags;
+    uint32_t last_attempt_version;
+    uint32_t last_attempt_status;
+};
+_Static_assert(sizeof(struct efi_system_resource) == 40, "EFI_SYSTEM_RESOURCE_ENTRY");
+
+struct efi_system_resources {
+    uint32_t count;
+    uint32_t count_max;
+    uint64_t version;
+    struct efi_system_resource entries[2];
+};
+_Static_assert(offsetof(struct efi_system_resources, entries) == 16, "EFI_SYSTEM_RESOURCE_TABLE");
 
 #endif

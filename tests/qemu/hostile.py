@@ -1,7 +1,8 @@
 """Boot below the hostile firmware program (tests/efi): say what it shall change, start, and look at what became of it.
 
-A `Hostile` is one boot on one path: `grub` (GRUB for x86_64-efi starts Berth by multiboot2) or `direct` (the firmware
-starts berth.efi). Its lines are words of hostile.txt, see tests/efi/script.c:
+A `Hostile` is one boot on one path: `grub` (GRUB for x86_64-efi starts Berth by multiboot2), `direct` (the firmware
+starts berth.efi) or `grub32` (GRUB for i386-efi, by multiboot2). Its lines are words of hostile.txt, see
+tests/efi/script.c:
   early   before NEXT.EFI is loaded
   lines   while NEXT.EFI is in memory and has not run
   late    as near to Berth's first instruction as the path allows: when GRUB has loaded everything, or before the start
@@ -14,6 +15,8 @@ import subprocess
 import zlib
 
 import mb2patch
+import peimage
+import uefi
 import unify
 from berth_qemu import USERSPACE
 
@@ -27,7 +30,6 @@ PAGE = 4096
 FREE_AFTER_EXIT = {LOADER_CODE, LOADER_DATA, BOOT_CODE, BOOT_DATA}
 
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
-GRUB_EFI = "/usr/lib/grub/x86_64-efi"
 GRUB_MODULES = "multiboot2 boot serial terminal echo fat datetime date"
 MB2_HEADER_EFI_BOOT_SERVICES = 7  # Multiboot2 specification 2.0, section 3.1.13
 
@@ -184,8 +186,8 @@ def esp_image(path, files):
     path.write_bytes(b"")
     os.truncate(path, (size * 5 // 4 + 2 * MIB) // MIB * MIB)
     run_tool("mformat", "-i", path, "-h", 16, "-s", 63, "-t", path.stat().st_size // (16 * 63 * 512), "::")
-    for folder in ("::/EFI", "::/EFI/BOOT"):
-        run_tool("mmd", "-i", path, folder)
+    for folder in ("EFI", "EFI/BOOT"):
+        run_tool("mmd", "-i", path, f"::/{folder}")
     for name, data in files.items():
         source = data
         if isinstance(data, bytes):
@@ -196,21 +198,32 @@ def esp_image(path, files):
     return path
 
 
+def grub_image(hostile, target, commands):
+    """GRUB as an EFI program that does this, and then starts what was loaded."""
+    # `date` asks the firmware for the time: the cue of the program under us.
+    config = ["serial --unit=0 --speed=115200", "terminal_input serial", "terminal_output serial", *commands, "date",
+              "boot"]
+    script = hostile.case.write("grub.cfg", ("\n".join(config) + "\n").encode())
+    image = hostile.case.folder / "grub.efi"
+    run_tool("grub-mkimage", "-O", target, "-p", "(hd0)/", "-c", script, "-o", image, *GRUB_MODULES.split())
+    return image
+
+
 class GrubPath:
     """GRUB's multiboot2, with everything that Berth gets as modules."""
+    target = "x86_64-efi"
 
     def files(self, hostile):
-        config = ["serial --unit=0 --speed=115200", "terminal_input serial", "terminal_output serial",
-                  f"multiboot2 (hd0)/berth {hostile.cmdline}", f"module2 (hd0)/kernel {hostile.kernel_cmdline}"]
-        config += ["module2 (hd0)/initrd"] if hostile.initrd else []
-        # `date` asks the firmware for the time: the cue of the program under us.
-        config += ["date", "boot"]
-        folder = hostile.case.folder
-        script = hostile.case.write("grub.cfg", ("\n".join(config) + "\n").encode())
-        run_tool("grub-mkimage", "-d", GRUB_EFI, "-O", "x86_64-efi", "-p", "(hd0)/", "-c", script, "-o",
-                 folder / "grub.efi", *GRUB_MODULES.split())
-        return {"EFI/BOOT/NEXT.EFI": folder / "grub.efi", "berth": hostile.image, "kernel": hostile.kernel,
-                **({"initrd": hostile.initrd} if hostile.initrd else {})}
+        commands = [f"multiboot2 (hd0)/berth {hostile.cmdline}", f"module2 (hd0)/kernel {hostile.kernel_cmdline}"]
+        commands += ["module2 (hd0)/initrd"] if hostile.initrd else []
+        return {"EFI/BOOT/NEXT.EFI": grub_image(hostile, self.target, commands), "berth": hostile.image,
+                "kernel": hostile.kernel, **({"initrd": hostile.initrd} if hostile.initrd else {})}
+
+    def program(self, case):
+        return {"EFI/BOOT/BOOTX64.EFI": case.build / "efi" / "hostile-x64.efi"}
+
+    def firmware(self, case):
+        return ["-bios", FIRMWARE]
 
     def script(self, hostile):
         return [*hostile.early, f"load {hostile.source}", *hostile.lines, "cue", *hostile.late]
@@ -221,6 +234,17 @@ class GrubPath:
     def exits_by_itself(self, image):
         """Is ExitBootServices Berth's own call, and not GRUB's?"""
         return exits_boot_services(image.read_bytes())
+
+
+class Grub32Path(GrubPath):
+    """The same on 32-bit firmware, where GRUB uses Berth's 32-bit entry."""
+    target = "i386-efi"
+
+    def program(self, case):
+        return {"EFI/BOOT/BOOTIA32.EFI": case.build / "efi" / "hostile-ia32.efi"}
+
+    def firmware(self, case):
+        return uefi.firmware_arguments(case.folder / "firmware", "uefi32")
 
 
 class DirectPath:
@@ -244,6 +268,12 @@ class DirectPath:
         return {f"{folder}/NEXT.EFI": hostile.image, f"{folder}/{hostile.config_name}": config,
                 **{f"{folder}/{name}": data for name, data in files.items()}}
 
+    def program(self, case):
+        return {"EFI/BOOT/BOOTX64.EFI": case.build / "efi" / "hostile-x64.efi"}
+
+    def firmware(self, case):
+        return ["-bios", FIRMWARE]
+
     def script(self, hostile):
         return [*hostile.early, f"load {hostile.source}", *hostile.lines, *hostile.late]
 
@@ -258,6 +288,8 @@ class DirectPath:
 
 # Every test runs on each of these; one that cannot says so where it is written.
 PATHS = {"grub": GrubPath(), "direct": DirectPath()}
+# On these, a few.
+MORE_PATHS = {"grub32": Grub32Path()}
 
 
 class Hostile:
@@ -265,7 +297,7 @@ class Hostile:
 
     def __init__(self, case, path, memory="256M", vga="none"):
         self.case, self.path, self.memory, self.vga = case, path, memory, vga
-        self.way = PATHS[path] if isinstance(path, str) else path
+        self.way = (PATHS | MORE_PATHS)[path] if isinstance(path, str) else path
         self.early, self.lines, self.late = [], [], []
         self.source = "file"
         self.config_name = "berth.cfg"
@@ -273,13 +305,20 @@ class Hostile:
         self.image = self.way.image(case)
         self.kernel = case.guest("zp64.bzimage")
         self.initrd = INITRD
+        self.changes = {}  # to the files on the disk; None takes one away
         self.kernel_cmdline = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x}"
 
-    def linux(self):
-        """Debian's kernel and our initrd in place of the checking guest."""
-        self.kernel, self.initrd = self.case.kernel, self.case.initrd
+    def linux(self, initrd=None):
+        """Debian's kernel and an initrd of ours in place of the checking guest."""
+        self.kernel, self.initrd = self.case.kernel, initrd or self.case.initrd
         self.kernel_cmdline = "console=ttyS0 quiet"
         return self
+
+    def move_image(self, base):
+        """Berth's image wishes to be loaded there, which the firmware grants where it can."""
+        image = bytearray(self.image.read_bytes())
+        peimage.put(image, peimage.PeImage(image), image_base=base)
+        self.image = self.case.write("moved.efi", image)
 
     @property
     def exits_by_itself(self):
@@ -292,19 +331,21 @@ class Hostile:
         return [" ".join([f"take {kind} {everything}", *low, *holes]), f"keep {kind} {everything} unchecked"]
 
     def disk(self):
-        program = self.case.build / "efi" / "hostile-x64.efi"
-        assert program.exists(), f"{program} is missing: run `make hostile`"
+        programs = self.way.program(self.case)
+        for program in programs.values():
+            assert program.exists(), f"{program} is missing: run `make hostile`"
         script = "\n".join(self.way.script(self)) + "\n"
         self.case.write("hostile.txt", script.encode())
-        files = {"EFI/BOOT/BOOTX64.EFI": program, "hostile.txt": script.encode(), **self.way.files(self)}
+        files = {**programs, "hostile.txt": script.encode(), **self.way.files(self)}
+        files = {name: data for name, data in (files | self.changes).items() if data is not None}
         return esp_image(self.case.folder / "esp.img", files)
 
     def run(self, seconds=60, until=THE_END):
         """Boot until the guest, Berth or the program under it has said its last word."""
         disk = self.disk()
         with GuestMemory(megabytes(self.memory)) as memory:
-            extra = [*memory.arguments, "-bios", FIRMWARE, "-drive", f"file={disk},format=raw,if=none,id=esp",
-                     "-device", "virtio-blk-pci,drive=esp,bootindex=0"]
+            extra = [*memory.arguments, *self.way.firmware(self.case), "-drive",
+                     f"file={disk},format=raw,if=none,id=esp", "-device", "virtio-blk-pci,drive=esp,bootindex=0"]
             with self.case.machine(memory=self.memory, vga=self.vga, extra=extra) as vm:
                 outcome = self.wait(vm, until, seconds)
                 outcome.look(memory)
@@ -318,7 +359,7 @@ class Hostile:
         if end.startswith(("VIOLATION", "HOSTILE gives up", "grub rescue", "!!!!")):
             vm._read_available(1)
             raise vm.error(end)
-        if end.startswith(("GUEST", "HOSTILE")):
+        if end.startswith(("GUEST", "HOSTILE", USERSPACE)):
             return Outcome(vm, vm.wait_exit(seconds))
         vm.qmp("stop")
         return Outcome(vm, None)
@@ -332,7 +373,7 @@ class Hostile:
         assert outcome.e820 and outcome.log.errors == []
         return outcome
 
-    def boots_linux(self, **options):
-        outcome = self.linux().run(until=f"^{USERSPACE}$", **options)
-        assert outcome.log.errors == []
+    def boots_linux(self, initrd=None, **options):
+        outcome = self.linux(initrd).run(until=rf"^{USERSPACE}$|Kernel panic - .*\n", **options)
+        assert USERSPACE in outcome.text and outcome.log.errors == [], outcome.vm.error("Linux did not come up")
         return outcome

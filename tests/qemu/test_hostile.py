@@ -6,14 +6,18 @@ compares them when the guest has ended, and the guest's map with what was taken.
 import re
 
 import pytest
+from berth_qemu import LinuxReport
 from hostile import (ACPI_NVS, ACPI_RECLAIM, BOOT_DATA, CONVENTIONAL, FREE_AFTER_EXIT, GIB, GRUB_LOW_ROOM, LOADER_DATA,
-                     MIB, PAGE, PATHS, PERSISTENT, RESERVED, RETURNED, RUNTIME_CODE, RUNTIME_DATA, UNACCEPTED, Hostile,
-                     megabytes)
+                     MIB, MORE_PATHS, PAGE, PATHS, PERSISTENT, RESERVED, RETURNED, RUNTIME_CODE, RUNTIME_DATA,
+                     UNACCEPTED, Hostile, megabytes)
+from uefi import built
 
 TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": RUNTIME_DATA, "acpi-nvs": ACPI_NVS}
 
 # Just large enough: three slots of 2 MiB for the guest's 6 MiB, and one for Berth or what its loader needs.
 HOLE = 8 * MIB
+ONE_PROCESSOR = ["no page of RAM between 4 KiB and 1 MiB: other processors cannot be started, and Linux may panic for "
+                 "want of a trampoline"]
 HOLE_PLACES = [24, 32, 48, 64, 80, 96, 112, 128, 160, 200]
 
 
@@ -35,6 +39,7 @@ def test_a_firmware_left_alone_but_watched(hostile):
     hostile.lines = ["checksum"]
     outcome = hostile.boots()
     assert outcome.log.boot["firmware"] == "uefi64"
+    assert outcome.log.warnings == []
     assert int(re.search(r"\d+", outcome.said("checksum: code of ")[0])[0]) > 20
     assert outcome.calls["ExitBootServices"] >= 1
 
@@ -84,6 +89,16 @@ def test_memory_below_1_mib_is_reserved(hostile):
     outcome = hostile.boots()
     assert outcome.taken_pages > 0x80
     assert not outcome.is_ram(0x9000, MIB)
+    assert outcome.log.warnings == (ONE_PROCESSOR if hostile.exits_by_itself else [])
+
+
+def test_linux_without_memory_below_1_mib(case):
+    """Linux 6.1 does not live without that page, whoever starts it; it does come to say so itself."""
+    hostile = Hostile(case, "direct").linux()
+    hostile.lines = [f"take {RESERVED} {span(0, MIB)}"]
+    outcome = hostile.run(until=r"Kernel panic - not syncing: .*\n")
+    assert "Kernel panic - not syncing: Real mode trampoline was not allocated\n" in outcome.text
+    assert outcome.log.warnings == ONE_PROCESSOR
 
 
 def test_memory_below_1_mib_is_free_after_boot_services(hostile):
@@ -91,6 +106,18 @@ def test_memory_below_1_mib_is_free_after_boot_services(hostile):
     outcome = hostile.boots()
     assert outcome.taken_pages > 0x90
     assert outcome.is_ram(PAGE, 0x90000)
+    assert outcome.log.warnings == []
+
+
+@pytest.mark.parametrize("page, kind", [(0, None), (0x9F000, None), (0x9F000, BOOT_DATA)])
+def test_one_page_below_1_mib_is_enough_unless_it_is_the_first(hostile, page, kind):
+    if not hostile.exits_by_itself:
+        pytest.skip("GRUB itself needs more, where it ends boot services")
+    hostile.lines = [f"take {RESERVED} {span(0, MIB)} hole {span(page, page + PAGE)}"]
+    hostile.lines += [f"take {kind} {span(page, page + PAGE)}"] * (kind is not None)
+    outcome = hostile.boots()
+    assert outcome.is_ram(page, page + PAGE)
+    assert outcome.log.warnings == ([] if page else ONE_PROCESSOR)
 
 
 def test_one_runtime_page_in_every_mib_below_256_mib(hostile):
@@ -128,6 +155,28 @@ def test_types_and_attributes_that_are_not_ram(hostile, shown):
 def test_other_types_of_the_firmware(hostile, kind):
     hostile.lines = [f"take {kind} {span(2 * MIB, 6 * MIB)}"]
     assert not hostile.boots().is_ram(2 * MIB, 6 * MIB)
+
+
+# --- what is needed of boot-services memory when they have ended ------------------------------------------------------
+# Where the kernel would be if it were free: Linux asks for 16 MiB and 30 MiB from there on.
+ESRT_AT, CODE_AT = 24 * MIB, 26 * MIB
+SET_VIRTUAL_ADDRESS_MAP_CALLED = 0xB007  # tests/efi/stubs-x64.S
+
+
+def test_tables_and_code_in_boot_services_memory_survive(hostile):
+    """Linux keeps an ESRT that lies there, and lets SetVirtualAddressMap run through such code: who starts Linux must
+    leave both alone. The code says that it ran by a number in the table; the others are those of tests/efi/tables.c."""
+    hostile.lines = [f"esrt {ESRT_AT:#x}", f"virtual-map {CODE_AT:#x}"]
+    outcome = hostile.boots_linux(initrd=built(hostile.case, "initrd-efi.gz"))
+    wanted = {"fw_resource_count": 2, "fw_resource_count_max": 2, "fw_resource_version": 1}
+    for entry, status in (0, SET_VIRTUAL_ADDRESS_MAP_CALLED), (1, 204):
+        first = 100 * (entry + 1)
+        wanted |= {f"entries/entry{entry}/{name}": value for name, value in (
+            ("fw_class", f"0000000{entry + 1}-1234-5678-0102-030405060708"), ("fw_type", 2), ("fw_version", first),
+            ("lowest_supported_fw_version", first + 1), ("capsule_flags", f"{first + 2:#x}"),
+            ("last_attempt_version", first + 3), ("last_attempt_status", status))}
+    esrt = dict(line.removeprefix("./").split(":") for line in LinuxReport(outcome.text)["esrt"])
+    assert esrt == {name: str(value) for name, value in wanted.items()}
 
 
 # --- services that fail ---------------------------------------------------------------------------------------------
@@ -226,16 +275,112 @@ def test_load_options_that_say_nothing(hostile, form):
     hostile.boots()
 
 
-# --- no room --------------------------------------------------------------------------------------------------------
+# --- other ways to Berth: the cases that tell most ------------------------------------------------------------------
+def low_memory(hostile):
+    hostile.lines = [f"{verb} {RUNTIME_DATA} {span(2 * MIB, 32 * MIB)}" for verb in ("take", "keep")]
+    assert hostile.boots().taken_pages > 12 * MIB // PAGE
+
+
+def failing_exit(hostile):
+    hostile.late = ["exit 3 20 strict"]
+    assert len(hostile.boots().said("exit: call .* fails")) == 3
+
+
+def lying_map(hostile):
+    hostile.lines = ["map reversed", "map zero", "map far", f"take {RUNTIME_DATA} {span(2 * MIB, 6 * MIB)}"]
+    assert not hostile.boots().is_ram(4 << 30, 1 << 64)
+
+
+# Not all but one hole: GRUB for 32 bits finds no place for any image in 16 MiB.
+@pytest.mark.parametrize("conflict", [low_memory, failing_exit, lying_map])
+@pytest.mark.parametrize("hostile", MORE_PATHS, indirect=True)
+def test_other_ways(hostile, conflict):
+    conflict(hostile)
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+# Pages that the firmware itself keeps for what it has learned, of disks and handles.
+FIRMWARES_OWN = 4
+
+
+def back_in_firmware(outcome):
+    """One error, on COM1 twice where the firmware's console goes there too; then the caller goes on, with a status.
+    Returns how many pages more are in use than before the program was loaded."""
+    assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
+    assert outcome.status == RETURNED and "GUEST" not in outcome.text
+    status, free = re.match(r"returned status=(0x\w+) .* free-pages-after=(\d+)", outcome.said("next: ")[0]).groups()
+    assert int(status, 16) >> 63 == 1
+    return int(outcome.said("firmware: ")[0].split()[0]) - outcome.taken_pages - int(free)
+
+
 def test_no_room_at_all(hostile):
-    """An error in words, and the way back to the firmware: nothing that was allocated stays so."""
+    """An error in words, and the way back to the firmware: nothing that Berth allocated stays so."""
     hostile.kernel = hostile.case.guest("zp64-huge.bzimage")
     hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE))
+    lost = back_in_firmware(hostile.run())
+    # GRUB gives nothing back.
+    assert lost <= FIRMWARES_OWN or hostile.path == "grub"
+
+
+WRONG = {"load options too long": (f"options good {'x' * 4200}", "the load options have 4096 characters or more - "),
+         "no such configuration": ("options good -cfg=none.cfg", 'the configuration "none.cfg" is not there - '),
+         "another image": ("another-image", "the firmware names another image than the one that runs - ")}
+
+
+@direct_only
+@pytest.mark.parametrize("line, words", WRONG.values(), ids=WRONG)
+def test_what_is_said_of_the_image_is_wrong(hostile, line, words):
+    hostile.lines = [line]
     outcome = hostile.run()
-    # On COM1 twice where the firmware's console goes there too.
-    assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
-    assert "GUEST" not in outcome.text
-    if hostile.exits_by_itself:
-        assert outcome.status == RETURNED
-        status = re.match(r"returned status=(0x\w+)", outcome.said("next: ")[0])[1]
-        assert int(status, 16) >> 63 == 1
+    back_in_firmware(outcome)
+    assert outcome.log.errors[0].startswith(words)
+
+
+@direct_only
+def test_no_room_for_a_file(hostile):
+    hostile.linux()
+    hostile.lines = hostile.take_all(RESERVED, hole(64 * MIB, HOLE))
+    outcome = hostile.run()
+    assert back_in_firmware(outcome) <= FIRMWARES_OWN
+    assert re.match(r'no memory below 4 GiB for the file "kernel" of \d+ bytes - ', outcome.log.errors[0])
+
+
+@direct_only
+@pytest.mark.slow
+def test_no_room_below_4_gib_for_an_image_above(hostile):
+    hostile.memory = "4G"
+    hostile.move_image(5 * GIB)
+    hostile.lines = hostile.take_all(RESERVED)
+    outcome = hostile.run()
+    assert back_in_firmware(outcome) <= FIRMWARES_OWN
+    assert outcome.log.errors[0].startswith("no room for Berth below 4 GiB - ")
+
+
+def test_boot_services_that_never_end(hostile):
+    """There is no way back once a call has failed."""
+    hostile.late = ["exit 40 1 strict"]
+    outcome = hostile.run()
+    assert outcome.log.errors == ["the firmware does not end its boot services (status 0x8000000000000002) - "
+                                  "update the firmware"]
+    assert outcome.log.is_halted
+
+
+ERRORS = {"no kernel": ({"EFI/BOOT/kernel": None}, 'the file "kernel" is not there'),
+          "no ramdisk": ({"EFI/BOOT/initrd": None}, 'the file "initrd" is not there'),
+          "bad kernel": ({"EFI/BOOT/kernel": bytes(3 * MIB)}, "module 0 is not a Linux kernel")}
+
+
+@pytest.mark.parametrize("image_base", [None, 0x3_0000_0000], ids=["below 4 GiB", "above 4 GiB"])
+@pytest.mark.parametrize("error", ERRORS)
+@direct_only
+def test_what_was_allocated_is_given_back(hostile, error, image_base):
+    """Files that were read, and the copy below 4 GiB of an image above."""
+    hostile.changes, words = ERRORS[error]
+    if image_base is not None:
+        hostile.memory = "12G"
+        hostile.move_image(image_base)
+    outcome = hostile.run()
+    place = int(outcome.said("load: NEXT.EFI from a file at ")[0], 16)
+    assert (place >= 4 * GIB) == (image_base is not None)
+    assert back_in_firmware(outcome) <= FIRMWARES_OWN
+    assert outcome.log.errors[0].startswith(words)

@@ -6,12 +6,13 @@ import re
 
 import berth_qemu
 import pytest
-from hostile import BOOT_DATA, CONVENTIONAL, GUEST_PASS, MIB, PAGE, RESERVED, RETURNED, RUNTIME_DATA, Hostile
+from hostile import (BOOT_DATA, CONVENTIONAL, GUEST_PASS, MIB, PAGE, RESERVED, RETURNED, RUNTIME_DATA, DirectPath,
+                     Hostile)
 
 CANARY_AT = 64 * MIB
 
 
-class OffenderPath:
+class OffenderPath(DirectPath):
     """offender.efi in Berth's place; its load options name the offence."""
 
     def __init__(self, offence):

@@ -3,16 +3,19 @@
 OVMF's variables with the key "snakeoil" enrolled, which the Debian package ovmf brings along with its private half.
 """
 import subprocess
+import tempfile
 
 import peimage
 import pytest
 import unify
 from mkinitrd import payload_sha256
-from uefi import (BOOT64, BOOT_SECONDS, KERNEL_CMDLINE, SNAKEOIL_CERTIFICATE, SNAKEOIL_KEY, SNAKEOIL_PASSPHRASE,
-                  berth_efi, config, direct_files, efi_initrd, machine, run, wait_userspace)
+from uefi import (BOOT64, BOOT_SECONDS, GRUB_MODULES, KERNEL_CMDLINE, SNAKEOIL_CERTIFICATE, SNAKEOIL_KEY,
+                  SNAKEOIL_PASSPHRASE, berth_efi, built, config, direct_files, efi_initrd, grub_berth_files, machine,
+                  run, wait_userspace)
 
 ACCESS_DENIED = r"BdsDxe: failed to (load|start) .*: (Access Denied|Security Violation)"
-BACK_IN_FIRMWARE = r"BdsDxe: (failed|No bootable|Press)"
+# The firmware's boot manager, or the program of tests/efi where that has started Berth.
+BACK_IN_FIRMWARE = r"BdsDxe: (failed|No bootable|Press)|^HOSTILE next: returned status=0x800000000000001a "
 # Linux: arch/x86/include/uapi/asm/bootparam.h and include/linux/efi.h give offset and meaning of `secure_boot`.
 SECURE_BOOT, SECURE_BOOT_ENABLED = 0x1EC, 3
 
@@ -25,8 +28,8 @@ def key(tmp_path_factory):
     return path
 
 
-def signed(case, key, image, certificate=SNAKEOIL_CERTIFICATE):
-    out = case.folder / "signed.efi"
+def signed(case, key, image, certificate=SNAKEOIL_CERTIFICATE, name="signed.efi"):
+    out = case.folder / name
     run("sbsign", "--key", key, "--cert", certificate, "--output", out, image)
     return out
 
@@ -106,6 +109,80 @@ def test_configuration_beside_a_signed_image_says_nothing(case, key):
     files = direct_files(case, signed(case, key, unified(case)), kernel_cmdline="init=/bin/sh")
     with secure_machine(case, files) as vm:
         assert wait_userspace(vm).cmdline == KERNEL_CMDLINE
+
+
+# --- words and files that the signature does not cover ---------------------------------------------------------------
+
+def with_load_options(case, key, image, options):
+    """The image, started with these load options by a program that the firmware trusts: tests/efi."""
+    starter = signed(case, key, built(case, "efi/hostile-x64.efi"), name="starter.efi")
+    return {**direct_files(case, starter), "EFI/BOOT/NEXT.EFI": image, "EFI/BOOT/other.cfg": config("from=other"),
+            "hostile.txt": f"options good {options}\n".encode()}
+
+
+OPTIONS = "-cfg=other.cfg -section=other -kernel=vmlinuz -ramdisk=initrd.gz -- from=options"
+OPTIONS_IGNORED = ["Secure Boot is on: the load options are not covered by the signature and are ignored"]
+
+
+def test_load_options_do_not_lead_away_from_what_is_signed(case, key):
+    image = signed(case, key, unified(case))
+    with secure_machine(case, with_load_options(case, key, image, OPTIONS)) as vm:
+        assert wait_userspace(vm).cmdline == KERNEL_CMDLINE
+        assert vm.log.warnings[:1] == OPTIONS_IGNORED
+
+
+def test_load_options_do_not_take_the_place_of_what_is_not_there(case, key):
+    """With nothing but a kernel in the image, that kernel starts with nothing else."""
+    image = signed(case, key, unified(case, without=[".config", ".ramdisk"]))
+    with secure_machine(case, with_load_options(case, key, image, OPTIONS)) as vm:
+        vm.wait_for(r"^\(BERTH\) time: .*\n", BOOT_SECONDS)
+        log = vm.log
+    assert [(module["name"], module["cmdline"]) for module in log.modules] == [("kernel", "")]
+    assert log.cmdline == "" and log.warnings[:1] == OPTIONS_IGNORED and log.errors == []
+
+
+def test_load_options_do_not_name_a_kernel(case, key):
+    image = signed(case, key, berth_efi(case))
+    berth_refuses(case, with_load_options(case, key, image, OPTIONS),
+                  "Secure Boot is on and the image has no section .kernel")
+
+
+def verifying_grub_files(case, key, files, *options):
+    """GRUB in these files becomes one that the firmware starts, and that wants somebody to verify what it loads."""
+    grub = case.folder / "grub.efi"
+    run("grub-mkimage", "-O", "x86_64-efi", "--disable-shim-lock", "-p", "/boot/grub", "-o", grub, *options,
+        *GRUB_MODULES.split())
+    return {**files, BOOT64: signed(case, key, grub)}
+
+
+@pytest.mark.slow
+def test_grub_refuses_an_image_that_nobody_verifies(case, key):
+    """GRUB 2.06 itself, before anything of Berth runs."""
+    with secure_machine(case, verifying_grub_files(case, key, grub_berth_files(case))) as vm:
+        vm.wait_for("error: verification requested but nobody cares: /boot/berth", BOOT_SECONDS)
+        assert "(BERTH)" not in vm.text
+
+
+def openpgp_signed(case, files):
+    """The files, each with its signature beside it; and the public key. gpg's agent wants a short path."""
+    public, signed_files = case.folder / "public.gpg", {}
+    with tempfile.TemporaryDirectory() as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""]
+        run(*gpg, "--quick-generate-key", "test", "rsa2048", "sign", "never")
+        run(*gpg, "--output", public, "--export")
+        for number, (name, content) in enumerate(files.items()):
+            file = case.write(f"file{number}", content if isinstance(content, bytes) else content.read_bytes())
+            run(*gpg, "--detach-sign", file)
+            signed_files |= {name: file, f"{name}.sig": file.with_name(f"{file.name}.sig")}
+        run("gpgconf", "--homedir", home, "--kill", "all")
+    return signed_files, public
+
+
+def test_what_only_grub_has_verified_is_refused(case, key):
+    """GRUB's own check, of OpenPGP signatures beside the files, is not the firmware's."""
+    files, public = openpgp_signed(case, grub_berth_files(case))
+    berth_refuses(case, verifying_grub_files(case, key, files, "--pubkey", public, "pgp", "gcry_rsa", "gcry_sha512"),
+                  "Secure Boot is on, and no signature covers what a loader hands over")
 
 
 def test_make_sign(case, key):

@@ -275,6 +275,10 @@ ERRORS = {
     "no such ramdisk": ({"EFI/BOOT/initrd.gz": None}, r'the file "initrd.gz" is not there'),
     "no default": ({"EFI/BOOT/berth.cfg": b"[global]\n[linux]\nkernel=vmlinuz\n"}, "names no section to start"),
     "no such section": ({"EFI/BOOT/berth.cfg": b"[global]\ndefault=other\n"}, "has no section of that name"),
+    "path too long": ({"EFI/BOOT/berth.cfg": config(kernel="x" * 300)}, 'the path of the file "x+" has 256 characters'),
+    "folder for a kernel": ({"EFI/BOOT/berth.cfg": config(kernel="/EFI")}, 'the file "/EFI" cannot be read'),
+    "command line too long": ({"EFI/BOOT/berth.cfg": config(options="x" * 17000)},
+                              "the command lines are longer than 16384 bytes together"),
     "configuration too long": ({"EFI/BOOT/berth.cfg": b"#" * 70000}, "the configuration is longer than"),
 }
 
@@ -283,6 +287,18 @@ ERRORS = {
 def test_errors_go_back_to_the_firmware(case, changes, words):
     files = {**direct_files(case), **changes}
     refused(case, {name: content for name, content in files.items() if content is not None}, words)
+
+
+def with_a_section_twice(case):
+    """A unified image whose ramdisk is called .kernel, too."""
+    image = bytearray(unified(case).read_bytes())
+    header = peimage.PeImage(image).section(".ramdisk").header_offset
+    image[header:header + 8] = b".kernel\0"
+    return case.write("twice.efi", image)
+
+
+def test_a_section_that_is_there_twice_is_refused(case):
+    refused(case, {BOOT64: with_a_section_twice(case)}, "the section .kernel is there twice")
 
 
 def test_64_bit_program_is_not_for_32_bit_firmware(case):

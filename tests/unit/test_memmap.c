@@ -285,6 +285,27 @@ static void test_what_boot_services_used_is_ram_in_a_range_of_its_own(void **sta
     assert_true(memmap_touches_ram(&map, (struct prange){0x2800, 0x2801}));
 }
 
+static bool starts_processors(uint64_t base, uint64_t length, uint32_t type)
+{
+    start_info();
+    add(base, length, type);
+    add(base + length, 0x800, MEMORY_BOOT_SERVICES);
+    add(0x100000, 0x100000, MEMORY_RAM);
+    build_ok();
+    return memmap_has_start_page(&map);
+}
+
+static void test_a_processor_starts_in_a_whole_page_of_low_ram(void **state)
+{
+    (void)state;
+    assert_true(starts_processors(0, 0x9f400, MEMORY_RAM));
+    assert_true(starts_processors(0x1000, 0x800, MEMORY_RAM));
+    assert_true(starts_processors(0xff000, 0x1000, MEMORY_RAM));
+    assert_false(starts_processors(0, 0x1000, MEMORY_RAM));
+    assert_false(starts_processors(0x4001, 0x17fe, MEMORY_RAM));
+    assert_false(starts_processors(0, 0xa0000, MEMORY_RESERVED));
+}
+
 static void test_each_type_has_its_name(void **state)
 {
     (void)state;
@@ -568,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_the_largest_map_there_can_be_fits),
         cmocka_unit_test(test_ram_is_asked_for_by_range),
         cmocka_unit_test(test_what_boot_services_used_is_ram_in_a_range_of_its_own),
+        cmocka_unit_test(test_a_processor_starts_in_a_whole_page_of_low_ram),
         cmocka_unit_test(test_each_type_has_its_name),
         cmocka_unit_test(test_random_maps_equal_the_oracle),
         cmocka_unit_test(test_beyond_the_limit_the_smallest_ram_goes_and_never_a_reservation),

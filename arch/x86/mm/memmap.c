@@ -8,6 +8,8 @@
 #include <stddef.h>
 
 #include "addr.h"
+#include "x86/address_map.h"
+#include "x86/paging.h"
 
 /* The types by how careful they are: where several overlap, the one of the highest rank wins. */
 static const uint32_t type_of_rank[] = {
@@ -288,6 +290,16 @@ bool memmap_touches_ram(const struct memmap *map, struct prange range)
 {
     for (uint32_t i = 0; i < map->count; i++) {
         if (is_ram(map->ranges[i].type) && prange_overlaps(map->ranges[i].bytes, range)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool memmap_has_start_page(const struct memmap *map)
+{
+    for (uint64_t page = PAGE_BYTES; page < LOW_MEMORY_BYTES; page += PAGE_BYTES) {
+        if (memmap_is_ram(map, (struct prange){page, page + PAGE_BYTES})) {
             return true;
         }
     }

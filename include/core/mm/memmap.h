@@ -74,6 +74,13 @@ bool memmap_is_ram(const struct memmap *map, struct prange range);
 /* Does any byte of [range) lie in RAM? */
 bool memmap_touches_ram(const struct memmap *map, struct prange range);
 
+/*
+ * Is there a page of RAM that another processor could be started in? It begins there in real mode, at a page that a
+ * start-up IPI names by one byte: below 1 MiB; and page 0 is the interrupt vectors'.
+ * Source: Intel SDM volume 3, "Interrupt Command Register", delivery mode Start Up
+ */
+bool memmap_has_start_page(const struct memmap *map);
+
 /* How many bytes of RAM there are. */
 uint64_t memmap_ram_bytes(const struct memmap *map);
 
