@@ -191,6 +191,11 @@ class Machine:
         self.qmp("pmemsave", val=address, size=length, filename=str(path.absolute()))
         return path.read_bytes()
 
+    def physical_address(self, address):
+        """Where the processor's page tables map a virtual address to; None: nowhere."""
+        answer = self.qmp("human-monitor-command", **{"command-line": f"gva2gpa {address:#x}"})
+        return int(answer.split()[1], 16) if answer.startswith("gpa:") else None
+
     def screen_text(self):
         """The rows of the VGA text screen; every even byte is a character."""
         cells = self.physical_memory(VGA_TEXT_PA, 2 * TEXT_COLUMNS * TEXT_ROWS)[::2].decode("cp437")

@@ -17,6 +17,8 @@ PAGE = 4 * KIB
 SLOT = 2 * MIB
 # Where the only free slot is.
 HOLE = 128 * MIB
+# include/x86/address_map.h
+LINK_VA = 0xFFFF82D040200000
 # arch/x86/cpu/image.c
 OLD_IMAGE_PATTERN = 0xCC
 # Room for the kernel, and for the modules and what is handed over: no slot fits into the second.
@@ -110,11 +112,13 @@ def test_what_is_left_behind(case, build, base):
     world.cmdline = "dom0=pv"  # stops after the move
     with world.machine() as vm:
         assert vm.wait_halted().base == HOLE
+        mapped = [vm.physical_address(LINK_VA + offset) for offset in range(0, size + PAGE, PAGE)]
         now = vm.physical_memory(HOLE, size)
         old = vm.physical_memory(base, size)
     file = Elf(world.image.read_bytes()).segments[0][2]
     constant = first_writable_offset(world.image.with_suffix(".debug"))
     assert now[:constant] == file[:constant]
+    assert mapped == [*range(HOLE, HOLE + size, PAGE), None]
     kept = [offset for offset in range(size) if not HOLE <= base + offset < HOLE + size]
     left = bytes(old[offset] for offset in kept)
     if build == "debug":

@@ -60,20 +60,13 @@ static uint64_t page_at(paddr_t start, uint64_t page)
     return start.pa + page * PAGE_BYTES;
 }
 
-/* Give each page of the image an entry of its own. An image across slots has that already. */
-static void image_split(const struct journey *journey)
+/* Give each page of the image an entry of its own, which it keeps. */
+static void image_split(const struct journey *journey, uint64_t pages)
 {
     for (uint64_t page = 0; page < PT_ENTRIES; page++) {
-        l1_image[page] = page_at(journey->from, page) | PTE_RWX;
+        l1_image[page] = page < pages ? page_at(journey->from, page) | PTE_RWX : 0;
     }
     l2_image_leaf[0] = (journey->from.pa + image_offset(l1_image)) | PTE_TABLE;
-    page_tables_use(page_tables_in_use());
-}
-
-/* Aligned again, the image has one large page. */
-static void image_join(const struct journey *journey)
-{
-    l2_image_leaf[0] = journey->to.pa | PTE_RWX | PTE_LARGE;
     page_tables_use(page_tables_in_use());
 }
 
@@ -132,14 +125,13 @@ void image_move(paddr_t from, paddr_t to)
     const struct journey journey = {from, to};
     const uint64_t pages = image_bytes() / PAGE_BYTES;
 
-    image_split(&journey);
+    image_split(&journey, pages);
     for (uint64_t moved = 0; moved < pages; moved++) {
         const uint64_t page = to.pa < from.pa ? moved : pages - 1 - moved;
 
         page_move(&journey, page);
         page_tables_follow(&journey, page);
     }
-    image_join(&journey);
     if (BERTH_DEBUG) {
         old_image_spoil(&journey);
     }
