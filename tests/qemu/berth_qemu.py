@@ -39,6 +39,12 @@ def memory_arguments(machine, memory):
             "-object", f"memory-backend-ram,id=ram,size={memory},reserve=off"]
 
 
+def symbols(debug_file):
+    """{name: link address} of an image with its symbols."""
+    lines = subprocess.run(["nm", str(debug_file)], check=True, capture_output=True, text=True).stdout.splitlines()
+    return {name: int(address, 16) for address, _, name in (line.split() for line in lines)}
+
+
 class Machine:
     """One QEMU. Use as a context manager; leaving it ends the process."""
 

@@ -1,7 +1,7 @@
-"""Run Bochs for a test: a second opinion on the processor, which checks segment limits and much else that QEMU does not.
+"""Run Bochs for a test: a second opinion on the processor, with checks of segment limits and more that QEMU lacks.
 
-It is quiet and slow to talk to: no monitor is used, only the serial line, and what it complains about in its log. Each
-case keeps bochsrc, bochs.log and serial.log in its folder.
+No monitor is used, only the serial line and Bochs's own log, of which a panic ends every wait. Each case keeps bochsrc,
+serial.log and bochs.log in its folder.
 """
 import os
 import pathlib
@@ -16,7 +16,7 @@ INTEL, AMD = "corei7_skylake_x", "ryzen"
 FIRMWARE = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_FIRMWARE = "/usr/share/bochs/VGABIOS-lgpl-latest"
 
-# A fault without a handler ends the machine instead of starting it anew.
+# A fault without a handler is a panic, not a reset.
 CONFIGURATION = """\
 display_library: x
 romimage: file={firmware}
@@ -27,7 +27,7 @@ ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev={serial}
 log: {log}
-panic: action=fatal
+panic: action=report
 error: action=report
 info: action=report
 debug: action=ignore
@@ -36,7 +36,37 @@ sound: waveoutdrv=dummy
 """
 
 # A line of Bochs's log: 00000123456e[CPU0  ] words; p for a panic.
-COMPLAINT = re.compile(r"^\d+([ep])\[(\w+) *\] (.*)$", re.MULTILINE)
+COMPLAINT = re.compile(r"^\d+[ep]\[(\w+) *\] (.*)\n", re.MULTILINE)
+PANIC = ">>PANIC<<"
+
+
+class Line:
+    """What Bochs writes to a named pipe. Both ends are open here, so that nobody waits for the other one."""
+
+    def __init__(self, path):
+        self.path = path
+        self.path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self.text = ""
+
+    def fileno(self):
+        return self._file
+
+    def read(self):
+        """All that is there."""
+        try:
+            while data := os.read(self._file, 65536):
+                self.text += data.decode("latin-1").replace("\r", "")
+        except BlockingIOError:
+            pass
+
+    def close(self, copy):
+        """Keep what was read as a file of its own."""
+        self.read()
+        os.close(self._file)
+        self.path.unlink()
+        copy.write_text(self.text)
 
 
 class Bochs:
@@ -45,19 +75,13 @@ class Bochs:
     def __init__(self, folder, *, model, iso, memory_mib=256):
         self.folder = pathlib.Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.serial, self.log_path = self.folder / "serial.fifo", self.folder / "bochs.log"
+        self.serial, self.own_log = Line(self.folder / "serial.fifo"), Line(self.folder / "log.fifo")
         self.configuration = CONFIGURATION.format(firmware=FIRMWARE, vga_firmware=VGA_FIRMWARE, model=model, iso=iso,
-                                                  memory=memory_mib, serial=self.serial, log=self.log_path)
-        self.text = ""
-        self.process = None
+                                                  memory=memory_mib, serial=self.serial.path, log=self.own_log.path)
 
     def __enter__(self):
         (self.folder / "bochsrc").write_text(self.configuration)
         (self.folder / "commands").write_text("continue\n")
-        self.serial.unlink(missing_ok=True)
-        os.mkfifo(self.serial)
-        # Both ends are ours too: so there is no end of file, and Bochs need not wait for a reader.
-        self._line = os.open(self.serial, os.O_RDWR | os.O_NONBLOCK)
         self._output = open(self.folder / "output", "wb")
         self._screen, display = self._start_screen()
         self.process = subprocess.Popen(
@@ -89,9 +113,8 @@ class Bochs:
         self._screen.wait()
         self._output.close()
         os.close(self._ended)
-        os.close(self._line)
-        self.serial.unlink()
-        (self.folder / "serial.log").write_text(self.text)
+        self.serial.close(self.folder / "serial.log")
+        self.own_log.close(self.folder / "bochs.log")
 
     def wait_for(self, pattern, seconds=60):
         """Wait until the serial output matches `pattern`; returns the match."""
@@ -100,13 +123,20 @@ class Bochs:
             found = re.search(pattern, self.text, re.MULTILINE)
             if found:
                 return found
-            ready, _, _ = select.select([self._line, self._ended], [], [], max(deadline - time.monotonic(), 0))
-            if self._line in ready:
-                self.text += os.read(self._line, 65536).decode("latin-1").replace("\r", "")
-            elif self._ended in ready:
-                raise self.error(f"Bochs ended before {pattern!r} was printed")
-            else:
+            if any(PANIC in words for _, words in self.complaints):
+                raise self.error(f"Bochs panicked before {pattern!r} was printed")
+            ready, _, _ = select.select([self.serial, self.own_log, self._ended], [], [],
+                                        max(deadline - time.monotonic(), 0))
+            if not ready:
                 raise self.error(f"waited {seconds * PATIENCE:.0f} s for {pattern!r}")
+            if ready == [self._ended]:
+                raise self.error(f"Bochs ended before {pattern!r} was printed")
+            self.serial.read()
+            self.own_log.read()
+
+    @property
+    def text(self):
+        return self.serial.text
 
     @property
     def log(self):
@@ -114,8 +144,8 @@ class Bochs:
 
     @property
     def complaints(self):
-        """What Bochs itself called an error or a panic: (device, words)."""
-        return [(device, words) for _, device, words in COMPLAINT.findall(self.log_path.read_text(errors="replace"))]
+        """What Bochs itself called an error or a panic: [(device, words)]."""
+        return COMPLAINT.findall(self.own_log.text)
 
     def error(self, what):
         tail = "\n".join(self.text.splitlines()[-TAIL_LINES:])

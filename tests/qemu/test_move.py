@@ -4,12 +4,12 @@ Most worlds are made by hand (berth_shim.py), so that there is just one place to
 image as it is, and by the one built with DEBUG=1, which fills its old place afterwards.
 """
 import re
-import subprocess
 import zlib
 
 import mb2_block as mb2
 import mb2patch
 import pytest
+from berth_qemu import symbols
 from berth_shim import GUEST_PASS, KIB, MIB, BerthWorld, Elf
 from guest_report import dashed
 
@@ -97,8 +97,7 @@ def test_every_overlap(case, build, direction):
 
 def first_writable_offset(debug_file):
     """Up to here the image in memory is the image in the file."""
-    symbols = subprocess.run(["nm", str(debug_file)], check=True, capture_output=True, text=True).stdout
-    address = {name: int(value, 16) for value, _, name in (line.split() for line in symbols.splitlines())}
+    address = symbols(debug_file)
     return address["__data_start"] - address["_start"]
 
 
