@@ -8,6 +8,8 @@
 # The layers below are the include ranks of docs/design.md: a source file sees its own rank's headers and lower ones.
 
 BUILD ?= build
+# 1: an image that makes mistakes of its own visible (docs/testing.md)
+DEBUG ?= 0
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
 LD     := ld
 OBJCOPY := objcopy
@@ -89,17 +91,17 @@ $(BUILD)/include/asm-offsets.h: arch/x86/asm-offsets.c
 	$(Q)$(CC) $(filter-out -g,$(TARGET_CFLAGS)) $(call core_includes,$(RANK7)) -MMD -MP -MT $@ -MF $(BUILD)/asm-offsets.d -S -o $(BUILD)/asm-offsets.s $<
 	$(Q)sed -n 's/^.*->\([A-Za-z0-9_]*\) \$$\{0,1\}\([-0-9]*\).*/#define \1 \2/p' $(BUILD)/asm-offsets.s > $@
 
-# The version line changes with the revision and the compiler; the file is touched only when it does.
+# The version line changes with the revision, the compiler and DEBUG; the file is touched only when it does.
 .PHONY: FORCE
 FORCE:
 $(BUILD)/include/version.h: FORCE
 	@mkdir -p $(@D)
-	$(Q)printf '#define BERTH_COMPILER "%s"\n#define BERTH_GIT "%s"\n' "$(notdir $(CC)) $$($(CC) -dumpfullversion -dumpversion)" "$(GIT_REVISION)" > $@.new
+	$(Q)printf '#define BERTH_COMPILER "%s"\n#define BERTH_GIT "%s"\n#define BERTH_DEBUG %u\n' "$(notdir $(CC)) $$($(CC) -dumpfullversion -dumpversion)" "$(GIT_REVISION)" $(if $(filter 1,$(DEBUG)),1,0) > $@.new
 	$(Q)cmp -s $@.new $@ || cp $@.new $@
 	@rm -f $@.new
 
 # --- objects -----------------------------------------------------------------------------------------------------
-$(BUILD)/boot/report.c.o: $(BUILD)/include/version.h
+$(BUILD)/boot/report.c.o $(BUILD)/arch/x86/cpu/image.c.o: $(BUILD)/include/version.h
 
 $(BUILD)/%.c.o: %.c $(GENERATED)
 	@mkdir -p $(@D)

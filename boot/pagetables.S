@@ -70,7 +70,7 @@ l2_identity:
 
         .globl pte_rel_count
 
-/* Only for an image that lies across slots: head.S fills it, and hangs it into l2_image in place of the leaf. */
+/* For an image that lies across slots (head.S) or has moved (cpu/image.c): hung into l2_image in place of the leaf. */
         .section .bss..noinit.page, "aw", @nobits
         .balign PAGE_BYTES
         .globl l1_image

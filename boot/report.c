@@ -19,7 +19,8 @@ static uint64_t last_byte(struct prange range)
 
 void report_banner(void)
 {
-    log_info("Berth " BERTH_VERSION " (" BERTH_COMPILER ", git " BERTH_GIT ")");
+    log_info("Berth " BERTH_VERSION " (" BERTH_COMPILER ", git " BERTH_GIT "%s)",
+             BERTH_DEBUG ? ", debug" : "");
 }
 
 void report_options(const struct options *options)

@@ -9,7 +9,13 @@ JOBS   ?= 2
 TESTS  ?= tests/qemu
 QEMU_INPUTS := $(BUILD)/berth $(BUILD)/berth.efi $(BUILD)/bench-plugin.so \
                $(BUILD)/kernel/cloud/vmlinuz $(BUILD)/kernel/amd64/vmlinuz $(BUILD)/initrd-efi.gz \
-               $(BUILD)/initrd-report.gz $(BUILD)/initrd-shell.gz $(BUILD)/initrd-quiet.gz guests hostile
+               $(BUILD)/initrd-report.gz $(BUILD)/initrd-shell.gz $(BUILD)/initrd-quiet.gz guests hostile \
+               debug-image
+
+## debug-image        build/debug-image/berth: the image with DEBUG=1, which makes mistakes of its own visible
+.PHONY: debug-image
+debug-image:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/debug-image DEBUG=1 $(BUILD)/debug-image/berth
 
 ## check-qemu         the tests on a machine alone (TESTS=tests/qemu/test_boot.py, JOBS=2)
 check-qemu: $(QEMU_INPUTS)

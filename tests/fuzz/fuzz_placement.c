@@ -121,7 +121,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct prange moved = {target, target + prange_bytes(needs.image)};
 
         require(memmap_is_ram(&map, moved) && target % MIB(2) == 0);
-        require_apart(moved, needs.image);
+        for (uint32_t i = 0; i < needs.others.count; i++) {
+            require_apart(moved, needs.others.ranges[i]);
+        }
     }
     return 0;
 }

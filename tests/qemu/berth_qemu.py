@@ -39,6 +39,12 @@ def memory_arguments(machine, memory):
             "-object", f"memory-backend-ram,id=ram,size={memory},reserve=off"]
 
 
+def symbols(debug_file):
+    """{name: link address} of an image with its symbols."""
+    lines = subprocess.run(["nm", str(debug_file)], check=True, capture_output=True, text=True).stdout.splitlines()
+    return {name: int(address, 16) for address, _, name in (line.split() for line in lines)}
+
+
 class Machine:
     """One QEMU. Use as a context manager; leaving it ends the process."""
 
@@ -190,6 +196,11 @@ class Machine:
         path = self.folder / f"memory-{address:#x}"
         self.qmp("pmemsave", val=address, size=length, filename=str(path.absolute()))
         return path.read_bytes()
+
+    def physical_address(self, address):
+        """Where the processor's page tables map a virtual address to; None: nowhere."""
+        answer = self.qmp("human-monitor-command", **{"command-line": f"gva2gpa {address:#x}"})
+        return int(answer.split()[1], 16) if answer.startswith("gpa:") else None
 
     def screen_text(self):
         """The rows of the VGA text screen; every even byte is a character."""

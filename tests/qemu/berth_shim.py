@@ -191,6 +191,7 @@ class BerthWorld(World):
     def __init__(self, case, kernel="zp64", base=BASE, memory=256 * MIB, initrd=INITRD):
         super().__init__()
         self.case, self.base, self.memory, self.initrd = case, base, memory, initrd
+        self.image = case.berth
         self.kernel = case.guest(kernel + ".bzimage").read_bytes() if isinstance(kernel, str) else kernel
         self.info_at, self.kernel_at, self.initrd_at = INFO_AT, KERNEL_AT, INITRD_AT
         self.entries = firmware_map(memory)
@@ -233,7 +234,7 @@ class BerthWorld(World):
         self.fill(4 * KIB, 0x9F000 - 4 * KIB)
         for area in self.poison:
             self.fill(*area)
-        self.elf = self.load_elf(self.case.berth.read_bytes(), self.base)
+        self.elf = self.load_elf(self.image.read_bytes(), self.base)
         for at, data, _ in self.modules():
             self.put(at, data)
         self.put(self.info_at, self.block)

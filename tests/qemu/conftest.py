@@ -20,6 +20,7 @@ if not BUILD.is_absolute():
 INPUTS = {
     "berth": BUILD / "berth",
     "debug": BUILD / "berth.debug",
+    "debug_build": BUILD / "debug-image/berth",
     "kernel": BUILD / "kernel/cloud/vmlinuz",
     "report_initrd": BUILD / "initrd-report.gz",
 }
@@ -66,7 +67,13 @@ class Case:
         return required("berth")
 
     @property
+    def debug_build(self):
+        """The image built with DEBUG=1."""
+        return required("debug_build")
+
+    @property
     def debug_image(self):
+        """The image with its symbols."""
         return required("debug")
 
     @property

@@ -192,9 +192,9 @@ static void test_an_image_off_its_alignment_moves_even_downwards_or_stays(void *
 
     (void)state;
     map.count = 1;
-    map.ranges[0] = (struct memory_range){{MIB(1), MIB(64)}, MEMORY_RAM};
+    map.ranges[0] = (struct memory_range){{MIB(1), MIB(63)}, MEMORY_RAM};
     assert_int_equal(image_goes_to(61, true, busy), MIB(2));
-    map.ranges[0].bytes.start = MIB(3); /* the holes at 3 and at 63 MiB hold no aligned slot */
+    map.ranges[0].bytes.start = MIB(3); /* the holes at 3 and at 61 MiB hold no aligned slot */
     assert_int_equal(image_goes_to(61, true, busy), MIB(61));
 }
 
@@ -212,12 +212,47 @@ static void test_an_image_in_memory_that_is_not_ram_moves(void **state)
     assert_int_equal(image_goes_to(42, true, nothing), MIB(42)); /* will be RAM */
 }
 
+/* The only RAM is one slot and the image, which lies partly in it. */
+static void one_hole(uint64_t slot, struct prange image)
+{
+    struct prange all = {image.start < slot ? image.start : slot,
+                         image.end > slot + SLOT ? image.end : slot + SLOT};
+
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){all, MEMORY_RAM};
+}
+
+static void test_an_image_off_its_alignment_may_move_over_itself(void **state)
+{
+    const uint64_t slot = 8 * SLOT;
+    const uint64_t bytes = KIB(900);
+    const int64_t offsets[] = {-(int64_t)bytes + 1,  -(int64_t)bytes / 2,
+                               -(int64_t)PAGE_BYTES, (int64_t)PAGE_BYTES,
+                               (int64_t)bytes / 2,   (int64_t)(SLOT - PAGE_BYTES)};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+        struct prange image = {slot + (uint64_t)offsets[i], slot + (uint64_t)offsets[i] + bytes};
+        struct prange module = {slot + bytes - 1, slot + bytes};
+
+        one_hole(slot, image);
+        for (int loader_moved = 0; loader_moved < 2; loader_moved++) {
+            assert_int_equal(
+                placement_image(&map, image, loader_moved, (struct busy_list){NULL, 0}), slot);
+            assert_int_equal(
+                placement_image(&map, image, loader_moved, (struct busy_list){&module, 1}),
+                image.start);
+        }
+    }
+}
+
 static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
 {
     /* One MiB a cell, so that a slot is two of them. */
     const struct row row = {.unit = MIB(1), .cells = 64, .split = 32, .high = GIB(4) - MIB(24)};
     struct random random = {0x1111};
     int moved = 0;
+    int over_itself = 0;
 
     (void)state;
     for (int run = 0; run < IMAGE_RUNS; run++) {
@@ -229,7 +264,7 @@ static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
         struct prange image = {cell_start(&row, at), cell_start(&row, at) + SLOT};
         bool loader_moved = random_below(&random, 2);
         bool aligned = image.start % SLOT == 0;
-        uint64_t allowed = ram & ~taken & ~run_mask(at, 2) & ~1ULL;
+        uint64_t allowed = ram & ~taken & ~1ULL;
         uint64_t best = 0;
 
         for (uint32_t i = 0; i + 1 < row.cells; i++) {
@@ -246,9 +281,11 @@ static void test_random_images_go_to_the_highest_free_slot_or_stay(void **state)
         } else {
             assert_int_equal(target, best);
             moved++;
+            over_itself += prange_overlaps(image, (struct prange){best, best + SLOT});
         }
     }
     assert_true(moved > IMAGE_RUNS / 4);
+    assert_true(over_itself > IMAGE_RUNS / 1000);
 }
 
 /* --- page tables ----------------------------------------------------------------------------- */
@@ -296,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_the_image_stays_where_the_loader_moved_it),
         cmocka_unit_test(test_an_image_off_its_alignment_moves_even_downwards_or_stays),
         cmocka_unit_test(test_an_image_in_memory_that_is_not_ram_moves),
+        cmocka_unit_test(test_an_image_off_its_alignment_may_move_over_itself),
         cmocka_unit_test(test_random_images_go_to_the_highest_free_slot_or_stay),
         cmocka_unit_test(test_page_tables_go_behind_the_image_or_high),
     };

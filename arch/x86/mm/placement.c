@@ -176,7 +176,7 @@ bool placement_find(const struct memmap *map, struct busy_list busy,
 uint64_t placement_image(const struct memmap *map, struct prange image, bool loader_moved,
                          struct busy_list modules)
 {
-    struct obstacles obstacles = {.own = {image}, .own_count = 1, .others = modules};
+    struct obstacles obstacles = {.others = modules};
     struct placement_request request = {
         .bytes = prange_bytes(image),
         .alignment = IMAGE_SLOT_BYTES,

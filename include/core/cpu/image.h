@@ -25,12 +25,12 @@ uint32_t image_offset(const void *place);
 bool image_is_relocatable(void);
 
 /*
- * Move the image: copy it, make the copy's page tables good for the new place, and switch to them.
- * Nothing in C notices: code, data and stack keep their link addresses. The old place is free
- * afterwards.
+ * Move the image and the page tables in it. Nothing in C notices: code, data and stack keep their
+ * link addresses. What is left of the old place is free afterwards; in debug builds it is
+ * overwritten.
  *
- * @from  where it is
- * @to    a multiple of 2 MiB below 4 GiB, not overlapping the old place
+ * @from  where it is, a multiple of 4 KiB
+ * @to    a multiple of 2 MiB below 4 GiB; may overlap the old place
  */
 void image_move(paddr_t from, paddr_t to);
 

@@ -49,4 +49,20 @@ static inline void page_tables_load(paddr_t top)
     asm volatile("mov %0, %%cr3" : : "r"(top.pa) : "memory");
 }
 
+/* The physical address of the top page table (SDM volume 3A, section 4.5); no flag of CR3 is ever
+ * set. */
+static inline uint64_t page_tables_in_use(void)
+{
+    uint64_t top_table_pa;
+
+    asm volatile("mov %%cr3, %0" : "=r"(top_table_pa));
+    return top_table_pa;
+}
+
+/* Use these tables, and forget all that was remembered of others. */
+static inline void page_tables_use(uint64_t top_table_pa)
+{
+    asm volatile("mov %0, %%cr3" : : "r"(top_table_pa) : "memory");
+}
+
 #endif

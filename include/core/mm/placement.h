@@ -48,8 +48,9 @@ bool placement_find(const struct memmap *map, struct busy_list busy,
 
 /*
  * Where the image should be. A place that is aligned and in RAM is good, and the image stays there when the loader
- * chose it; otherwise it goes to the highest slot below 4 GiB that overlaps neither itself nor a module, if that is
- * above where it is, or if where it is is not good. Without such a slot it stays: it runs from any page.
+ * chose it; otherwise it goes to the highest slot below 4 GiB that overlaps no module, if that is above where it is, or
+ * if where it is is not good. The slot may overlap an image that is off its alignment. Without a slot the image stays:
+ * it runs from any page.
  *
  * @image   where it is now
  * @return  its new start, or image.start when it stays

@@ -1,0 +1,119 @@
+"""A part of the matrix on Bochs, with an Intel and an AMD processor: GRUB 2 on BIOS, Berth, and a guest that checks the
+handover. Bochs checks the limit of %fs, which QEMU does not.
+"""
+import mb2patch
+import pytest
+from berth_qemu import symbols
+from berth_shim import MIB, Elf
+from bochs import AMD, INTEL, Bochs
+
+SLOT = 2 * MIB
+PAGE = 4096
+MEMORY_MIB = 256
+# The firmware's tables at the end of RAM leave room for the image.
+HIGHEST_SLOT = MEMORY_MIB * MIB - SLOT
+GUEST_WORDS = "rsdp=some initrd=none"
+
+
+def pinned(image, base, align=SLOT):
+    """The image, for one place only."""
+    return mb2patch.patch(image, min_addr=base, max_addr=base + Elf(image).bytes, align=align,
+                          preference=mb2patch.PREFERENCES["none"])
+
+
+def machine(case, model, image, **iso):
+    iso = case.berth_iso(image=case.write("berth.bochs", image), modules=[(case.guest("zp64.bzimage"), GUEST_WORDS)],
+                         **iso)
+    return Bochs(case.folder / "bochs", model=model, iso=iso, memory_mib=MEMORY_MIB)
+
+
+def boot(case, model, image, **iso):
+    """Boot to the guest's verdict, which has to be a pass; returns Berth's log."""
+    with machine(case, model, image, **iso) as vm:
+        vm.wait_for(r"^GUEST-(OK|FAIL) |^\(BERTH\) halted$")
+        assert "GUEST-OK" in vm.text, vm.error("the guest is not content")
+        assert [words for device, words in vm.complaints if device.startswith("CPU")] == []
+        assert vm.log.errors == []
+        return vm.log
+
+
+def processors(*quick):
+    """A case takes about ten seconds: the processors named are for every push, the others for the long runs."""
+    return pytest.mark.parametrize("model", [model if model in quick else pytest.param(model, marks=pytest.mark.slow)
+                                             for model in (INTEL, AMD)])
+
+
+@processors(INTEL)
+def test_unchanged_image(case, model):
+    log = boot(case, model, case.berth.read_bytes())
+    assert log.boot["moved-by"] == "loader" and log.boot["protocol"] == "multiboot2"
+    # GRUB itself is at the end of RAM, which may cost the last slot.
+    assert log.base in (HIGHEST_SLOT, HIGHEST_SLOT - SLOT)
+
+
+def moves_itself_when_aligned_to_4k_only(case, model, base):
+    log = boot(case, model, pinned(case.berth.read_bytes(), base, align=PAGE))
+    assert log.boot["moved-by"] == "self" and log.base == HIGHEST_SLOT
+
+
+@processors(AMD)
+def test_image_that_moves_upwards_over_itself(case, model):
+    moves_itself_when_aligned_to_4k_only(case, model, HIGHEST_SLOT - PAGE)
+
+
+@processors()
+def test_image_that_moves_downwards_over_itself(case, model):
+    moves_itself_when_aligned_to_4k_only(case, model, HIGHEST_SLOT + PAGE)
+
+
+@processors()
+def test_image_aligned_to_4k_only(case, model):
+    moves_itself_when_aligned_to_4k_only(case, model, 0x15FF000)
+
+
+@processors()
+@pytest.mark.parametrize("base_mib", [2, 16, 64, 250])
+def test_slots(case, model, base_mib):
+    log = boot(case, model, pinned(case.berth.read_bytes(), base_mib * MIB))
+    assert log.base == base_mib * MIB and log.boot["moved-by"] == "loader"
+
+
+@processors()
+def test_image_without_the_relocatable_tag(case, model):
+    log = boot(case, model, mb2patch.remove(case.berth.read_bytes()))
+    assert log.boot["moved-by"] == "self" and log.base == HIGHEST_SLOT
+
+
+@processors()
+def test_multiboot1(case, model):
+    log = boot(case, model, case.berth.read_bytes(), protocol="multiboot")
+    assert log.boot["protocol"] == "multiboot1" and log.boot["moved-by"] == "self"
+    assert log.base == HIGHEST_SLOT
+
+
+# --- the test of the test -----------------------------------------------------------------------------------------
+BOOT_FS = 0x20           # SEL_BOOT_FS, include/x86/segments.h
+FS_LIMIT = 0x1FF         # a slot, in pages
+FILE_HEADER = 0x1000     # in front of the image in its file
+
+
+def with_short_fs(case, first_beyond):
+    """The image, with a limit of %fs that ends right before the page of the symbol `first_beyond`."""
+    image, symbol = bytearray(case.berth.read_bytes()), symbols(case.debug_image)
+    at = FILE_HEADER + symbol["boot_gdt"] - symbol["_start"] + BOOT_FS
+    assert image[at:at + 2] == FS_LIMIT.to_bytes(2, "little")
+    image[at:at + 2] = ((symbol[first_beyond] - symbol["_start"]) // PAGE - 1).to_bytes(2, "little")
+    return bytes(image)
+
+
+@processors()
+def test_a_limit_of_fs_that_is_too_short_is_seen(case, model):
+    """The boot page tables lie behind it: to QEMU that is all the same."""
+    image = with_short_fs(case, "boot_page_table_l4")
+    with machine(case, model, image) as vm:
+        with pytest.raises(AssertionError, match="panicked"):
+            vm.wait_for(r"^\(BERTH\) ")
+        assert ("CPU0", "write_virtual_checks(): write beyond limit, r/w") in vm.complaints
+    iso = case.folder / "berth.iso"
+    with case.machine(iso=iso, machine="pc") as vm:
+        vm.wait_for("^GUEST-OK ")
