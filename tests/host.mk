@@ -58,5 +58,5 @@ fuzz-smoke: $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS))
 	$(call run_fuzz,$(FUZZ_TARGETS),5)
 
 -include $(HOST_OBJECTS:.o=.d) $(COV_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d)
--include $(wildcard $(BUILD)/host/tests/unit/*.d $(BUILD)/fuzz/tests/fuzz/*.d)
+-include $(wildcard $(foreach kind,host coverage,$(BUILD)/$(kind)/tests/unit/*.d) $(BUILD)/fuzz/tests/fuzz/*.d)
 .PRECIOUS: $(BUILD)/host/%.c.o $(BUILD)/coverage/%.c.o $(BUILD)/fuzz/%.c.o
