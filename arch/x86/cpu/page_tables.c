@@ -78,7 +78,7 @@ bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, pa
         !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
         return false;
     }
-    page_tables_load((paddr_t){room.start});
+    page_tables_use(room.start);
     return true;
 }
 
@@ -94,5 +94,5 @@ bool page_tables_add(struct prange range)
 
 void page_tables_use_boot(paddr_t image)
 {
-    page_tables_load((paddr_t){image.pa + image_offset(boot_page_table_l4)});
+    page_tables_use(image.pa + image_offset(boot_page_table_l4));
 }

@@ -5,8 +5,6 @@
 
 #include <stdint.h>
 
-#include "addr.h"
-
 static inline void port_write8(uint16_t port, uint8_t value)
 {
     asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
@@ -41,12 +39,6 @@ static inline struct cpuid_leaf cpuid(uint32_t leaf)
                  : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
                  : "a"(leaf), "c"(0));
     return out;
-}
-
-/* Not global pages: what the translation buffers hold of the old tables is gone. */
-static inline void page_tables_load(paddr_t top)
-{
-    asm volatile("mov %0, %%cr3" : : "r"(top.pa) : "memory");
 }
 
 /* The physical address of the top page table (SDM volume 3A, section 4.5); no flag of CR3 is ever

@@ -1,4 +1,4 @@
-"""The faults. `old` stands exactly once in the file and becomes `new`; `case` is a case of the matrix that fails then."""
+"""The faults. `old`, once in the file, becomes `new`; `case` is a case of the matrix that fails then."""
 import dataclasses
 
 
@@ -28,7 +28,7 @@ FAULTS = (
           "lea     PTE_RWX(%esi), %eax", "lea     PTE_RWX + PAGE_BYTES(%esi), %eax",
           "offsets.0x1801000"),
     Fault("the moved image's tables keep their old place", "arch/x86/cpu/image.c",
-          "+= to.pa - from.pa;", "+= 0 * (to.pa - from.pa);",
+          "+= journey->to.pa - journey->from.pa;", "+= 0 * (journey->to.pa - journey->from.pa);",
           "axes.loader=grub-bios-mb1"),
     Fault("a module is not copied", "boot/guest.c",
           "if (guest->place.initrd.start != guest->initrd.start) {",
