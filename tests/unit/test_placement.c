@@ -312,9 +312,15 @@ static void test_page_tables_go_behind_the_image_or_high(void **state)
     assert_int_equal(tables_go_to(image, (struct busy_list){NULL, 0}, 0x10000).start, MIB(5));
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, 0x10000).start,
                      MIB(5) + 0x1000);
-    /* The rest of the image's slot is in nobody's way; what is larger goes high. */
+    /* The rest of the image's slot is in nobody's way, then the memory below 1 MiB; what is larger goes high. */
     assert_int_equal(tables_go_to(image, (struct busy_list){NULL, 0}, MIB(1)).start, MIB(5));
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1)).start, MIB(63));
+    map.ranges[0].bytes.start = 0;
+    module.end = MIB(5) + 0x1800;
+    assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1) - 0x1000).start,
+                     0x1000);
+    assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1)).start, MIB(63));
+    map.ranges[0].bytes.start = MIB(1);
     module = (struct prange){MIB(5), MIB(64)};
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, 0x10000).start,
                      MIB(4) - 0x10000);

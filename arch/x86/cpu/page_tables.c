@@ -16,14 +16,19 @@
 extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[], _end[];
 extern const uint64_t boot_page_table_l4[];
 
-/* The image's tables, the screen's, and those of one range above 4 GiB. */
-#define PAGES_BESIDE_RAM (2 * PAGING_PAGES_FOR_SMALL + PAGING_PAGES_FOR_4_GIB)
-
 static struct page_pool pool;
 
 uint64_t page_tables_bytes(const struct memmap *map)
 {
-    return (paging_pages_for_ram(map, IDENTITY_MAP_BYTES) + PAGES_BESIDE_RAM) * PAGE_BYTES;
+    const struct prange high = {IDENTITY_MAP_BYTES, UINT64_MAX};
+    uint64_t pages = paging_pages_for_ram(map, IDENTITY_MAP_BYTES);
+
+    pages += PAGING_PAGES_FOR_SMALL; /* the image */
+    pages += PAGING_PAGES_FOR_SMALL; /* the screen */
+    if (memmap_touches_ram(map, high)) {
+        pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
+    }
+    return pages * PAGE_BYTES;
 }
 
 static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8_t *end,

@@ -199,24 +199,32 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
 struct status placement_tables(const struct memmap *map, struct prange image,
                                struct busy_list modules, uint64_t bytes, struct prange *room)
 {
-    struct obstacles obstacles = {.own = {image}, .own_count = 1, .others = modules};
-    struct placement_request request = {
-        .bytes = bytes,
-        .alignment = PAGE_BYTES,
-        .at_least = image.end,
-        .below = align_up(image.end, IMAGE_SLOT_BYTES),
-        .preference = PLACE_LOWEST,
+    const struct {
+        uint64_t at_least;
+        uint64_t below;
+        enum placement_preference preference;
+    } choices[] = {
+        {image.end, align_up(image.end, IMAGE_SLOT_BYTES), PLACE_LOWEST},
+        {0, MIB(1), PLACE_HIGHEST},
+        {0, GIB(4), PLACE_HIGHEST},
     };
-    uint64_t place;
-    uint64_t missing;
+    struct obstacles obstacles = {.own = {image}, .own_count = 1, .others = modules};
+    uint64_t missing = bytes;
+    uint64_t place = 0;
 
-    if (!find(map, &obstacles, &request, &place, &missing)) {
-        request.at_least = 0;
-        request.below = GIB(4);
-        request.preference = PLACE_HIGHEST;
-        if (!find(map, &obstacles, &request, &place, &missing)) {
-            return status_at(PLACEMENT_NO_ROOM_TABLES, missing);
-        }
+    for (size_t i = 0; missing > 0 && i < sizeof(choices) / sizeof(choices[0]); i++) {
+        const struct placement_request request = {
+            .bytes = bytes,
+            .alignment = PAGE_BYTES,
+            .at_least = choices[i].at_least,
+            .below = choices[i].below,
+            .preference = choices[i].preference,
+        };
+
+        find(map, &obstacles, &request, &place, &missing);
+    }
+    if (missing > 0) {
+        return status_at(PLACEMENT_NO_ROOM_TABLES, missing);
     }
     *room = (struct prange){place, place + bytes};
     return status_ok();

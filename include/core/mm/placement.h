@@ -59,8 +59,8 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
                          struct busy_list modules);
 
 /*
- * Room for the final page tables, below 4 GiB: behind the image if there is room, where it is in nobody's way, else
- * as high as possible.
+ * Room for the final page tables, where it is in nobody's way: behind the image in its slot, or below 1 MiB; else as
+ * high as possible below 4 GiB.
  *
  * @image    where it is to stay
  * @modules  whose bytes are still needed
