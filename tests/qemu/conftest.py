@@ -1,6 +1,7 @@
 """Fixtures for the QEMU tests: where things are, and one folder per case."""
 import os
 import pathlib
+import random
 import re
 import sys
 
@@ -29,8 +30,38 @@ FAILED = pytest.StashKey()
 KEPT_BYTES_MOST = 1 << 20
 
 
+def pytest_addoption(parser):
+    parser.addoption("--sample", action="store_true",
+                     help="leave out slow tests, and of tests marked `sample` all but a few rows chosen at random")
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: minutes long; run by make check-full only")
+    config.addinivalue_line("markers", "slow: left out by --sample")
+    config.addinivalue_line("markers", "sample(rows): so many of a test's rows, chosen by BERTH_SEED, are enough")
+    # Workers of pytest-xdist inherit the environment, and so choose the same rows.
+    os.environ["BERTH_SEED"] = os.environ.get("BERTH_SEED") or str(random.randrange(1 << 32))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if terminalreporter.config.getoption("--sample"):
+        terminalreporter.write_line(f"rows chosen by seed {os.environ['BERTH_SEED']} (SEED=... repeats the choice)")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--sample"):
+        return
+    rows = {}
+    for item in items:
+        rows.setdefault((item.fspath, item.originalname), []).append(item)
+    chosen = set()
+    for (_, name), found in rows.items():
+        found = [item for item in found if not item.get_closest_marker("slow")]
+        mark = found and found[0].get_closest_marker("sample")
+        if mark and len(found) > mark.args[0]:
+            found = random.Random(f"{name} {os.environ['BERTH_SEED']}").sample(found, mark.args[0])
+        chosen.update(found)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -12,6 +12,9 @@ from hostile import (ACPI_NVS, ACPI_RECLAIM, BOOT_DATA, CONVENTIONAL, FREE_AFTER
                      UNACCEPTED, Hostile, megabytes)
 from uefi import built
 
+# Each row boots a firmware: seconds.
+pytestmark = pytest.mark.sample(1)
+
 TYPES = {"reserved": RESERVED, "boot-services-data": BOOT_DATA, "runtime-data": RUNTIME_DATA, "acpi-nvs": ACPI_NVS}
 
 # Just large enough: three slots of 2 MiB for the guest's 6 MiB, and one for Berth or what its loader needs.

@@ -9,6 +9,9 @@ import pytest
 from hostile import (BOOT_DATA, CONVENTIONAL, GUEST_PASS, MIB, PAGE, RESERVED, RETURNED, RUNTIME_DATA, DirectPath,
                      Hostile)
 
+# Each row boots a firmware: seconds.
+pytestmark = pytest.mark.sample(1)
+
 CANARY_AT = 64 * MIB
 
 

@@ -13,6 +13,9 @@ from uefi import (BOOT64, BOOT_SECONDS, GRUB_MODULES, KERNEL_CMDLINE, SNAKEOIL_C
                   SNAKEOIL_PASSPHRASE, berth_efi, built, config, direct_files, efi_initrd, grub_berth_files, machine,
                   run, wait_userspace)
 
+# Each row boots a firmware: seconds.
+pytestmark = pytest.mark.sample(1)
+
 ACCESS_DENIED = r"BdsDxe: failed to (load|start) .*: (Access Denied|Security Violation)"
 # The firmware's boot manager, or the program of tests/efi where that has started Berth.
 BACK_IN_FIRMWARE = r"BdsDxe: (failed|No bootable|Press)|^HOSTILE next: returned status=0x800000000000001a "

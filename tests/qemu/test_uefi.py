@@ -7,6 +7,9 @@ from mkinitrd import payload_sha256
 from uefi import (BOOT32, BOOT64, BOOT_SECONDS, KERNEL_CMDLINE, berth_efi, config, direct_files, efi_initrd,
                   grub_berth_files, grub_files, grub_linux_files, machine, wait_userspace)
 
+# Each row boots a firmware: seconds.
+pytestmark = pytest.mark.sample(1)
+
 MIB = 1 << 20
 SLOT = 2 * MIB
 FOUR_GIB = 1 << 32
