@@ -18,6 +18,7 @@ check-qemu: $(QEMU_INPUTS)
 ## check-full         make check, and what takes longer
 check-full: check
 	$(call built,check-slow)
+	$(call built,check-matrix-full)
 .PHONY: check-slow
 check-slow: $(QEMU_INPUTS)
 	$(Q)BERTH_BUILD=$(abspath $(BUILD)) $(PYTEST) -n $(JOBS) -m slow $(TESTS) || test $$? -eq 5

@@ -3,7 +3,7 @@ import argparse
 import random
 import sys
 
-from . import BUILD, slots
+from . import BUILD, axes, combos, slots, unaligned
 from .image import Image
 from .results import Results
 from .runner import report, run_all, show_case
@@ -12,19 +12,39 @@ FOLDER = BUILD / "matrix"
 DEBIAN_IN_CHECK, DEBIAN_IN_FULL = 10, 40
 
 
-def plan(level, seed, sweeps):
+# The pairs are covered by the same cases whatever the seed, which only chooses among them.
+PAIRS_SEED = 1
+PAIRS_IN_CHECK = 20
+COMBINATIONS = ("axes", "pairs", "product")
+
+
+def plan(level, seed, image, sweeps):
     """Every case of a level; what is random depends on the seed alone."""
+    is_full = level == "full"
     cases = slots.sweep_cases(sweeps, "bios") + slots.sweep_cases(sweeps, "efi")
+    cases += unaligned.offset_cases(image) + unaligned.random_cases(image, random.Random(f"random-4k {seed}"))
     cases += slots.cost_cases(sweeps)
-    cases += slots.debian_cases(sweeps, random.Random(f"debian {seed}"),
-                                DEBIAN_IN_FULL if level == "full" else DEBIAN_IN_CHECK)
+    cases += combos.axes_cases(image)
+    pairs = combos.pair_cases(image, random.Random(PAIRS_SEED))
+    cases += pairs if is_full else random.Random(f"pairs {seed}").sample(pairs, PAIRS_IN_CHECK)
+    if is_full:
+        cases += combos.product_cases(image)
+    cases += slots.debian_cases(sweeps, random.Random(f"debian {seed}"), DEBIAN_IN_FULL if is_full else DEBIAN_IN_CHECK)
     return cases
 
 
-def find(name, sweeps):
+def find(name, image, sweeps):
+    """The case of a name, in whichever plan it was."""
     group, _, rest = name.partition(".")
-    if group in ("slots-bios", "slots-efi", "debian", "cost"):
-        return slots.case_by_name(sweeps, group, rest)
+    try:
+        if group in ("slots-bios", "slots-efi", "debian", "cost"):
+            return slots.case_by_name(sweeps, group, rest)
+        if group in ("offsets", "random-4k"):
+            return unaligned.make_case(image, group, int(rest, 16))
+        if group in COMBINATIONS:
+            return combos.make_case(image, group, axes.case_of(rest))
+    except ValueError as error:
+        sys.exit(f"matrix: {name}: {error}")
     sys.exit(f"matrix: there is no case {name}: give one as `make check-matrix` names it")
 
 
@@ -42,10 +62,10 @@ def main():
     if arguments.what == "case":
         if not arguments.case:
             sys.exit("matrix: which case? `make case C=slots-bios.0x7de00000`")
-        sys.exit(0 if show_case(find(arguments.case, sweeps)) else 1)
+        sys.exit(0 if show_case(find(arguments.case, image, sweeps)) else 1)
     seed = random.randrange(1 << 32) if arguments.seed is None else arguments.seed
     print(f"matrix: seed {seed} (SEED={seed} repeats it), image {image.sha256[:12]}")
-    cases = [case for case in plan(arguments.what, seed, sweeps) if not arguments.only or case.group in arguments.only]
+    cases = [case for case in plan(arguments.what, seed, image, sweeps) if not arguments.only or case.group in arguments.only]
     results = Results(FOLDER, image, seed, arguments.fresh)
     failed = run_all(cases, image, results, arguments.jobs)
     report(results, failed, seed)

@@ -88,7 +88,7 @@ class Results:
                 case = xml.SubElement(suite, "testcase", classname=name, name=record["id"].removeprefix(name + "."),
                                       time=str(record["seconds"]))
                 if record["result"] == FAIL:
-                    failure = xml.SubElement(case, "failure", message=record["reason"])
+                    failure = xml.SubElement(case, "failure", message=printable(record["reason"]))
                     failure.text = printable(record["log_tail"] + "\n" + record["command"])
                 elif record["result"] == REFUSED:
                     xml.SubElement(case, "skipped", message=record["reason"])
