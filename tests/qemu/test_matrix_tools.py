@@ -1,4 +1,4 @@
-"""The tools of the matrix themselves, without a machine: page tables made by hand, maps as GRUB prints them, the axes."""
+"""The tools of the matrix, without a machine: page tables made by hand, maps as GRUB prints them, the axes."""
 import json
 import random
 import struct
@@ -53,8 +53,8 @@ def test_a_gap_and_other_rights_and_another_place_end_a_run():
                             (5, 11, PRESENT | NO_EXECUTE)):
         tables.map(LINK + 4 * KIB * page, 4 * KIB * pa, flags)
     assert [(run.va - LINK, run.pa, run.writable, run.executable) for run in tables.walk()] == [
-        (0, 0, True, True), (0x1000, 0x1000, False, True), (0x2000, 0x2000, False, False), (0x3000, 0x9000, False, False),
-        (0x5000, 0xB000, False, False)]
+        (0, 0, True, True), (0x1000, 0x1000, False, True), (0x2000, 0x2000, False, False),
+        (0x3000, 0x9000, False, False), (0x5000, 0xB000, False, False)]
 
 
 def test_rights_are_those_of_every_level():
@@ -156,7 +156,7 @@ def test_grubs_lists_of_memory_are_read():
     (0x808000, 0x809000, "no RAM at 0x808000"), (0x980000, 0xB00000, ""), (0xB00000, 0xC00001, "no RAM at 0xc00000"),
     (0xF00000, 0xF10000, "no RAM at 0xf00000")])
 def test_what_stands_in_the_way_is_named(start, end, expected):
-    assert slots.obstacle(slots.grub_map("efi", EFI_MAP), start, end, slots.EFI_USABLE) == expected
+    assert slots.obstacle(slots.grub_map("efi", EFI_MAP), start, end, (*slots.EFI_FREE, *slots.EFI_GRUB)) == expected
 
 
 # --- addresses that are no slot -------------------------------------------------------------------------------------

@@ -65,7 +65,9 @@ def main():
         sys.exit(0 if show_case(find(arguments.case, image, sweeps)) else 1)
     seed = random.randrange(1 << 32) if arguments.seed is None else arguments.seed
     print(f"matrix: seed {seed} (SEED={seed} repeats it), image {image.sha256[:12]}")
-    cases = [case for case in plan(arguments.what, seed, image, sweeps) if not arguments.only or case.group in arguments.only]
+    cases = plan(arguments.what, seed, image, sweeps)
+    if arguments.only:
+        cases = [case for case in cases if case.group in arguments.only]
     results = Results(FOLDER, image, seed, arguments.fresh)
     failed = run_all(cases, image, results, arguments.jobs)
     report(results, failed, seed)

@@ -4,6 +4,7 @@ LOADERS says for each loader how QEMU is told to start it and what Berth's log m
 the table is left out of the plan.
 """
 import dataclasses
+import importlib.util
 import pathlib
 import re
 import tempfile
@@ -92,6 +93,14 @@ def with_qemu(setup):
     return ["-kernel", setup.write("berth", setup.image), "-initrd", f"{setup.kernel} {setup.words},{setup.initrd}"]
 
 
+def with_loader(loader):
+    """One of loaders.py; a loader of one module gives the guest no initrd and no words."""
+    def arguments(setup):
+        modules = [(setup.kernel, "")] if loader.one_module else [(setup.kernel, setup.words), (setup.initrd, "")]
+        return loader.arguments(setup.folder / "loader", BUILD, modules=modules)
+    return Loader(arguments, loader.protocol, loader.firmware, (loader.moved_by,))
+
+
 @dataclasses.dataclass(frozen=True)
 class Loader:
     """`protocol`, `firmware`: as in Berth's log; `moved_by`: who may have chosen the image's place."""
@@ -113,6 +122,12 @@ LOADERS = {
     "efi-direct": Loader(as_efi_program, "efi", "uefi64", ("loader", "self")),
     "qemu-mb1": Loader(with_qemu, "multiboot1", "bios", ("self",)),
 }
+# Loaders that start as slowly here as anywhere, under their names in loaders.py.
+ELSEWHERE = {"pvh": "qemu-pvh", "ipxe": "ipxe-bios", "syslinux": "pxelinux", "kexec-mb2": "kexec-multiboot2",
+             "kexec-mb1": "kexec-multiboot1", "pxe-bios": "grub-bios-pxe", "pxe-efi": "grub-uefi-pxe"}
+if importlib.util.find_spec("loaders"):
+    import loaders
+    LOADERS |= {name: with_loader(loaders.LOADERS[theirs]) for name, theirs in ELSEWHERE.items()}
 
 
 # --- one case -------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def image_findings(runs, link_va, base, count):
 
 
 def outside(start, end, allowed):
-    """The first address of [start, end) that lies in none of `allowed`, a list of (start, end); None if there is none."""
+    """The first address of [start, end) that lies in none of `allowed`, a list of (start, end), or None."""
     for low, high in sorted(allowed):
         if low <= start < high:
             start = high

@@ -1,7 +1,7 @@
 """Every 2 MiB slot below 4 GiB, each image loaded there by the real GRUB and started into a guest that checks.
 
 Which slots GRUB refuses is not measured but expected: those whose range GRUB's own list of memory, printed when the
-snapshot was made, does not offer. Source: Multiboot2 specification 2.0, section 3.1.13, for the range that is asked for.
+snapshot was made, does not offer. Source for the range that is asked for: Multiboot2 specification 2.0, section 3.1.13.
 """
 import re
 import threading
@@ -15,13 +15,15 @@ from .look import Look
 from .record import Case, Outcome, kernel_path
 from .snapshot import ICOUNT, KINDS, REFUSED_STATUS, Snapshot, slots
 
+PAGE_BYTES = 4096
 RUN_SECONDS = 60
 DEBIAN_SECONDS = 180
 NO_ROOM = "error: couldn't find suitable memory target."
 # What GRUB for UEFI says on a machine without a screen.
 HARMLESS = "error: no suitable video mode found."
-# The firmware's names for memory that GRUB may have: free, or its own, which it leaves when it starts an image.
-EFI_USABLE = ("conv-mem", "ldr-code", "ldr-data")
+# The firmware's names for memory that is free, and for what GRUB has taken: its program and its heap.
+EFI_FREE, EFI_GRUB = ("conv-mem",), ("ldr-code", "ldr-data")
+BIOS_FREE = ("available RAM",)
 EFI_LINE = re.compile(r"^.*?(\S+)\s+([0-9a-f]{16})-([0-9a-f]{16}) ", re.MULTILINE)
 BIOS_LINE = re.compile(r"^base_addr = (\S+), length = (\S+), (.+)$", re.MULTILINE)
 KERNEL_WORDS = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x} rsdp=some"
@@ -64,12 +66,23 @@ class Sweep:
             disk = {"kernel": kernel_path(guest), "initrd": BUILD / "initrd-report.gz"}
             self.snapshot = Snapshot(folder, kind, image, modules, {}, disk, extra=extra)
         self.memory = grub_map(kind, self.snapshot.memory_map)
+        self.free = (*EFI_FREE, *EFI_GRUB) if kind == "efi" else BIOS_FREE
         assert self.memory, f"GRUB printed no list of memory:\n{self.snapshot.memory_map}"
 
     def no_room(self, slot):
         """Why GRUB must refuse this slot; "" when it must not."""
-        usable = EFI_USABLE if self.kind == "efi" else ("available RAM",)
-        return obstacle(self.memory, slot, slot + self.image.memory_bytes, usable)
+        return obstacle(self.memory, slot, slot + self.image.memory_bytes, self.free)
+
+    def grub_itself(self, slot):
+        """Why GRUB may refuse this slot: what it uses itself lies there, and it cannot always be moved out of the way."""
+        for start, end, what in self.memory:
+            if what in EFI_GRUB:
+                # A region's first page (the head of GRUB's heap) and its end, with the files that the script loads.
+                files = min([at for at in self.snapshot.tags_at if start <= at < end], default=end - PAGE_BYTES)
+                for low, high in ((start, start + PAGE_BYTES), (files, end)):
+                    if low < slot + self.image.memory_bytes and slot < high:
+                        return f"GRUB itself at {low:#x}"
+        return ""
 
     # --- one slot -------------------------------------------------------------------------------------------------
 
@@ -78,14 +91,19 @@ class Sweep:
             look = Look(vm, self.image)
             if look.at_segment(slot) and look.at_tables(slot, lambda: ram(vm.log)):
                 look.finish()
-            expected = self.no_room(slot)
-            if self.guest != "zp64" and not expected:
-                vm.wait_for(rf"^{USERSPACE}$|^\(BERTH\) halted$", DEBIAN_SECONDS)
-                status = None
-            else:
-                status = vm.wait_exit(RUN_SECONDS)
-            defects = self._refusal_defects(vm, status) if expected else self._defects(vm, status, slot, look)
-            return Outcome(defects, vm.text, expected, has_places=False)
+            status = self._wait_end(vm)
+            refused = self.no_room(slot)
+            if status == REFUSED_STATUS:
+                refused = refused or self.grub_itself(slot)
+            defects = self._refusal_defects(vm, status) if refused else self._defects(vm, status, slot, look)
+            return Outcome(defects, vm.text, refused, has_places=False)
+
+    def _wait_end(self, vm):
+        """The exit status; None when a Debian kernel, which has none of its own, came to its end."""
+        if self.guest.startswith("zp"):
+            return vm.wait_exit(RUN_SECONDS)
+        vm.wait_for(rf"^{USERSPACE}$|^\(BERTH\) halted$|{NO_ROOM}", DEBIAN_SECONDS)
+        return vm.wait_exit(RUN_SECONDS) if NO_ROOM in vm.text else None
 
     def _refusal_defects(self, vm, status):
         if status == REFUSED_STATUS and NO_ROOM in vm.text and not vm.log.lines:

@@ -90,7 +90,8 @@ class Snapshot:
         assert self.tags_at, "the image is not in the memory of the machine where GRUB waits"
 
     def _backend(self, share):
-        return ["-object", f"memory-backend-file,id=ram,size={self.kind.memory},mem-path={self.memory_path},share={share}"]
+        return ["-object", f"memory-backend-file,id=ram,size={self.kind.memory},mem-path={self.memory_path},"
+                           f"share={share}"]
 
     def _make(self):
         """Boot to the script's stop and save; returns what GRUB printed of the memory map."""
