@@ -102,6 +102,16 @@ def test_one_page_of_the_image_not_mapped_is_found(page):
     assert found == f"the image is not mapped at {LINK + page * 4 * KIB:#x}-{LINK + page * 4 * KIB + 0xFFF:#x}"
 
 
+@pytest.mark.parametrize("moved, expected", [([1, 1], 0), ([1, 0], 1), ([0, 0], 2)])
+def test_a_listed_entry_without_the_load_base_is_found(moved, expected):
+    before = [0x3000 | RW, 0x5000 | PRESENT]
+    after = [entry + 6 * MIB * added for entry, added in zip(before, moved)]
+    tables = [struct.pack("<2Q", *entries) for entries in (before, after)]
+    in_file, in_memory = (lambda offset, count, table=table: table[offset:offset + count] for table in tables)
+    findings = pagewalk.listed_findings([0, 8], in_file, in_memory, 6 * MIB)
+    assert len(findings) == expected and all("does not lead to" in finding for finding in findings)
+
+
 def test_what_is_mapped_beside_ram_is_found():
     ram = [(0, 0x9F000), (MIB, 4 * MIB)]
     assert pagewalk.memory_findings([Run(0, 0, 0x9F000, True, False), Run(0, 2 * MIB, 2 * MIB, True, False)], ram) == []

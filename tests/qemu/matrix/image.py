@@ -1,6 +1,7 @@
 """Berth's image as the matrix needs it: its bytes, its size in memory, where its symbols are, and its revision."""
 import hashlib
 import re
+import struct
 import subprocess
 
 import berth_shim
@@ -19,7 +20,10 @@ class Image:
         self.path = build / "berth"
         self.bytes = self.path.read_bytes()
         self.sha256 = hashlib.sha256(self.bytes).hexdigest()
-        self.memory_bytes = berth_shim.Elf(self.bytes).bytes
+        elf = berth_shim.Elf(self.bytes)
+        self.memory_bytes = elf.bytes
+        # One segment holds everything (xen.lds.S).
+        (_, _, self.loaded, _), = elf.segments
         self.relocatable_at = mb2patch.relocatable_tag(self.bytes)
         listing = subprocess.run(["nm", str(build / "berth.debug")], check=True, capture_output=True, text=True).stdout
         self.symbols = {name: int(address, 16) for address, _, name in map(str.split, listing.splitlines())}
@@ -32,9 +36,14 @@ class Image:
         return self.symbols[symbol] - self.link_va
 
     def in_file(self, offset, count):
-        """Bytes of the image in memory, as the file has them. One segment holds everything (xen.lds.S)."""
-        (_, _, data, _), = berth_shim.Elf(self.bytes).segments
-        return data[offset:offset + count]
+        """Bytes of the image in memory, as the file has them."""
+        return self.loaded[offset:offset + count]
+
+    @property
+    def listed_entries(self):
+        """Offsets of the boot tables' entries that hold addresses of the image: .pte_rel (boot/pagetables.S)."""
+        start, end = self.offset("__pte_rel_start"), self.offset("__pte_rel_end")
+        return struct.unpack(f"<{(end - start) // 4}I", self.in_file(start, end - start))
 
     def window(self, start, end):
         """The relocatable tag with another range: the image must lie in [start, end)."""

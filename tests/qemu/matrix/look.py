@@ -57,6 +57,8 @@ class Look:
             return False
         self.was_seen.add("tables")
         runs = pagewalk.walk(self.vm.gdb.read, self.vm.gdb.register(gdb.CR3))
+        self.findings += pagewalk.listed_findings(self.image.listed_entries, self.image.in_file,
+                                                  lambda offset, count: self.vm.gdb.read(base + offset, count), base)
         self.findings += pagewalk.image_findings(runs, self.image.link_va, base, self.image.memory_bytes)
         if FINAL_TABLES:
             self.vm.has_ended()  # reads what Berth has printed, its list of memory above all

@@ -7,7 +7,7 @@ import dataclasses
 import struct
 
 PAGE_BYTES = 4096
-ENTRIES = 512
+ENTRIES, ENTRY_BYTES = 512, 8
 PRESENT, WRITABLE, LARGE, NO_EXECUTE = 1 << 0, 1 << 1, 1 << 7, 1 << 63
 ADDRESS = 0x000FFFFFFFFFF000
 LEVEL_SHIFT = {1: 12, 2: 21, 3: 30, 4: 39, 5: 48}
@@ -79,6 +79,20 @@ def image_findings(runs, link_va, base, count):
         at = run.va + run.bytes
     if at < end:
         findings.append(f"the image is not mapped at {at:#x}-{end - 1:#x}")
+    return findings
+
+
+def listed_findings(listed, in_file, in_memory, base):
+    """
+    Every entry that holds an address of the image has had the load base added. `listed` are the entries' offsets in
+    the image, `in_file(offset, count)` and `in_memory(offset, count)` the image's bytes before and after.
+    """
+    findings = []
+    for offset in listed:
+        before, after = (int.from_bytes(part(offset, ENTRY_BYTES), "little") for part in (in_file, in_memory))
+        expected = (before & ADDRESS) + base
+        if after & ADDRESS != expected:
+            findings.append(f"the listed entry at offset {offset:#x} is {after:#x}, and does not lead to {expected:#x}")
     return findings
 
 

@@ -74,7 +74,7 @@ class Sweep:
         return obstacle(self.memory, slot, slot + self.image.memory_bytes, self.free)
 
     def grub_itself(self, slot):
-        """Why GRUB may refuse this slot: what it uses itself lies there, and it cannot always be moved out of the way."""
+        """Why GRUB may refuse this slot: what it uses itself lies there, and cannot always be moved away."""
         for start, end, what in self.memory:
             if what in EFI_GRUB:
                 # A region's first page (the head of GRUB's heap) and its end, with the files that the script loads.
