@@ -1,19 +1,16 @@
 """A look at Berth from outside while it starts: at the segment that its 32-bit code uses, and at its page tables.
 
 The machine is stopped twice by its debug stub: at `start_fs_live` (boot/head.S), in 32-bit code at the load address,
-and at `native_start`, at the link address, just before the guest takes over.
+and at `native_start`, at the link address, with the final page tables in force, just before the guest takes over.
 """
 from . import gdb, pagewalk
 from .vm import PATIENCE
 
-# Whether the tables in force at native_start are the final ones: each page of the image with its section's rights, and
-# of physical memory nothing but RAM. While they are the boot tables, only the image's own addresses are looked at.
-FINAL_TABLES = False
 STOP_SECONDS = 30
 # How much of the code at a stop must be the image's: before Berth is there, other code may pass the same address.
 CODE_BYTES = 8
-# The text screen is the one thing beside RAM that is asked for.
-VGA_TEXT = (0xB8000, 0xC0000)
+# The text screen is the one thing beside RAM that is asked for (arch/x86/cpu/page_tables.c).
+VGA_TEXT = (0xB8000, 0xB9000)
 
 
 class Look:
@@ -60,10 +57,9 @@ class Look:
         self.findings += pagewalk.listed_findings(self.image.listed_entries, self.image.in_file,
                                                   lambda offset, count: self.vm.gdb.read(base + offset, count), base)
         self.findings += pagewalk.image_findings(runs, self.image.link_va, base, self.image.memory_bytes)
-        if FINAL_TABLES:
-            self.vm.has_ended()  # reads what Berth has printed, its list of memory above all
-            self.findings += pagewalk.memory_findings(runs, [*ram(), VGA_TEXT])
-            self.findings += pagewalk.rights_findings(runs)
+        self.vm.has_ended()  # reads what Berth has printed, its list of memory above all
+        self.findings += pagewalk.memory_findings(runs, [*ram(), VGA_TEXT])
+        self.findings += pagewalk.rights_findings(runs)
         return True
 
     def finish(self):

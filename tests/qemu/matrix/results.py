@@ -3,12 +3,14 @@
 Results are kept for an image's bytes: a run of the same image goes on where another stopped, and leaves out what has
 passed (or was refused as expected); one of another image begins anew.
 """
+import collections
 import json
 import subprocess
 import threading
 import time
 import xml.etree.ElementTree as xml
 
+from . import axes
 from .image import revision_of_tree
 from .record import FAIL, PASS, REFUSED
 
@@ -30,16 +32,25 @@ def read_lines(path):
     return records
 
 
+def impossible_pairs():
+    """Loaders that do not go with a machine, whatever the rest."""
+    pairs = [{"loader": loader, "machine": machine}
+             for loader in axes.AXES["loader"] for machine in axes.AXES["machine"]]
+    return [{**pair, "reason": axes.objection(axes.complete(pair))} for pair in pairs if axes.repaired(pair) is None]
+
+
 class Results:
     def __init__(self, folder, image, seed, fresh):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.lines_path, self.run_path = folder / "results.jsonl", folder / "run.json"
         self.lock = threading.Lock()
+        self.planned = {}
+        self.started = time.monotonic()
         self.run = {"revision": revision_of_tree(), "image_sha256": image.sha256, "seed": seed,
                     "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                     "qemu": version("qemu-system-x86_64", "--version"), "grub": version("grub-mkimage", "--version"),
-                    "groups": {}}
+                    "impossible": impossible_pairs(), "groups": {}}
         earlier = json.loads(self.run_path.read_text()) if self.run_path.exists() else {}
         is_same = not fresh and earlier.get("image_sha256") == image.sha256
         self.records = {name: record for name, record in read_lines(self.lines_path).items()
@@ -48,6 +59,11 @@ class Results:
         self.cpu = {name: group.get("cpu_seconds", 0) for name, group in earlier.get("groups", {}).items() if is_same}
         self.lines_path.write_text("".join(json.dumps(record) + "\n" for record in self.records.values()))
         self.write_run()
+
+    def plan(self, cases, jobs):
+        """What is to be run: the report shows what is missing of it."""
+        self.run["jobs"] = jobs
+        self.planned = collections.Counter(case.group for case in cases)
 
     def is_done(self, case):
         return case.id in self.records
@@ -71,10 +87,13 @@ class Results:
             group["seconds"] = round(group["seconds"] + record["seconds"], 3)
         for name, group in out.items():
             group["cpu_seconds"] = round(self.cpu.get(name, 0), 1)
+            if name in self.planned:
+                group["planned"] = self.planned[name]
         return out
 
     def write_run(self):
         self.run["groups"] = self.groups()
+        self.run["elapsed"] = round(time.monotonic() - self.started, 1)
         self.run_path.write_text(json.dumps(self.run, indent=2) + "\n")
 
     def write_junit(self):

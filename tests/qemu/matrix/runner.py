@@ -7,6 +7,8 @@ import time
 from .record import FAIL, Outcome, record
 
 LINE_SECONDS = 10
+# What a case of a group costs beside one of a slot, for the estimate alone.
+WEIGHTS = {"offsets": 1.5, "random-4k": 1.5, "cost": 2, "axes": 20, "pairs": 30, "product": 30, "debian": 70}
 
 
 def cpu_seconds():
@@ -32,20 +34,23 @@ def run_case(case, image):
 class Progress:
     """One line, rewritten in place on a terminal; elsewhere a new one every few seconds."""
 
-    def __init__(self, total):
-        self.total, self.done, self.failed = total, 0, 0
+    def __init__(self, todo):
+        self.total, self.done, self.failed = len(todo), 0, 0
+        self.weight = sum(WEIGHTS.get(case.group, 1) for case in todo)
+        self.weight_done = 0
         self.started = self.last = time.monotonic()
         self.is_terminal = sys.stderr.isatty()
 
     def add(self, result, group):
         self.done += 1
+        self.weight_done += WEIGHTS.get(group, 1)
         self.failed += result == FAIL
         now = time.monotonic()
         is_last = self.done == self.total
         if not is_last and now - self.last < (0.2 if self.is_terminal else LINE_SECONDS):
             return
         self.last = now
-        left = (now - self.started) / self.done * (self.total - self.done)
+        left = (now - self.started) / self.weight_done * (self.weight - self.weight_done)
         text = f"{group}: {self.done} of {self.total} cases, {self.failed} failed, about {left:.0f} s left"
         end = "\n" if is_last or not self.is_terminal else ""
         print(f"\r\033[K{text}" if self.is_terminal else text, end=end, file=sys.stderr, flush=True)
@@ -56,7 +61,8 @@ def run_all(plan, image, results, jobs):
     todo = [case for case in plan if not results.is_done(case)]
     if len(todo) < len(plan):
         print(f"{len(plan) - len(todo)} cases passed before with this image; FRESH=1 runs them again")
-    progress = Progress(len(todo))
+    results.plan(plan, jobs)
+    progress = Progress(todo)
     failed = []
     for group in dict.fromkeys(case.group for case in todo):
         before = cpu_seconds()

@@ -120,7 +120,9 @@ class Sweep:
 
 
 def ram(log):
-    return [(first, last + 1) for first, last, kind in log.memory if kind in ("ram", "boot-services")]
+    """The pages of RAM as Berth printed it: a page of which only a part is RAM, as at 0x9fc00, may be mapped."""
+    return [(first & -PAGE_BYTES, (last | PAGE_BYTES - 1) + 1) for first, last, kind in log.memory
+            if kind in ("ram", "boot-services")]
 
 
 def grub_errors(text):
