@@ -277,6 +277,15 @@ def test_what_passed_is_not_run_again_and_what_failed_is(tmp_path, monkeypatch):
     assert not any(results.Results(tmp_path, other, 1, fresh=False).is_done(case) for case in plan)
 
 
+def test_a_run_that_mostly_fails_stops(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "version", lambda *_: "1")
+    monkeypatch.setattr(runner, "MOST_FAILURES", 3)
+    plan = [make_case(f"bad{number}", ["wrong"]) for number in range(1000)]
+    kept = results.Results(tmp_path, IMAGE, 1, fresh=False)
+    assert len(runner.run_all(plan, IMAGE, kept, jobs=1)) == 3
+    assert kept.groups()["axes"]["count"] == 3 and kept.groups()["axes"]["planned"] == 1000
+
+
 def test_junit_names_failures_and_refusals(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "version", lambda *_: "1")
     plan = [make_case("none", refused="no RAM"), make_case("bad", ["wrong \x1b[1m"])]

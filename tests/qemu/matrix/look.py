@@ -57,7 +57,7 @@ class Look:
         self.findings += pagewalk.listed_findings(self.image.listed_entries, self.image.in_file,
                                                   lambda offset, count: self.vm.gdb.read(base + offset, count), base)
         self.findings += pagewalk.image_findings(runs, self.image.link_va, base, self.image.memory_bytes)
-        self.vm.has_ended()  # reads what Berth has printed, its list of memory above all
+        self.vm.read_available()  # Berth's list of memory
         self.findings += pagewalk.memory_findings(runs, [*ram(), VGA_TEXT])
         self.findings += pagewalk.rights_findings(runs)
         return True

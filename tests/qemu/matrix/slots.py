@@ -11,9 +11,11 @@ from berth_qemu import USERSPACE
 from berth_shim import GUEST_PASS, INITRD
 
 from . import BUILD
+from .gdb import GdbError
 from .look import Look
 from .record import Case, Outcome, kernel_path
 from .snapshot import ICOUNT, KINDS, REFUSED_STATUS, Snapshot, slots
+from .vm import VmError
 
 PAGE_BYTES = 4096
 RUN_SECONDS = 60
@@ -89,9 +91,13 @@ class Sweep:
     def run(self, slot):
         with self.snapshot.resume_at_slot(slot) as vm:
             look = Look(vm, self.image)
-            if look.at_segment(slot) and look.at_tables(slot, lambda: ram(vm.log)):
-                look.finish()
-            status = self._wait_end(vm)
+            try:
+                if look.at_segment(slot) and look.at_tables(slot, lambda: ram(vm.log)):
+                    look.finish()
+                status = self._wait_end(vm)
+            except (VmError, GdbError) as error:
+                vm.read_available()
+                return Outcome([*look.findings, str(error)], vm.text)
             refused = self.no_room(slot)
             if status == REFUSED_STATUS:
                 refused = refused or self.grub_itself(slot)

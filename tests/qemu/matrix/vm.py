@@ -108,6 +108,10 @@ class Vm:
             self.is_open = bool(data)
         return self.is_open
 
+    def read_available(self):
+        """Take what the machine has printed so far."""
+        self._read(0)
+
     def has_ended(self):
         return not self._read(0)
 
