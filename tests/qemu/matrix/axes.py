@@ -26,6 +26,8 @@ DIRECT = ("qemu-mb1", "pvh")
 RELOCATING = ("grub-bios-mb2", "grub-efi", "grub-efi-noservices", "grub-efi32")
 FIXED = ("zp64-fixed", "zp32-fixed", "zp32-206")
 DEBIAN = ("cloud", "amd64")
+# Loaders that come over the network, and keep memory for the card's boot program.
+NETWORK = ("ipxe", "syslinux", "pxe-bios")
 # The loaders that themselves begin as a Linux kernel.
 KEXEC = ("kexec-mb2", "kexec-mb1")
 
@@ -41,6 +43,8 @@ def least_memory(case):
         needs.append(128)
     if case["loader"] == "grub-efi32":
         needs.append(256)
+    if case["loader"] in NETWORK:
+        needs.append(128 if case["loader"] == "ipxe" else 64)
     if case["loader"] in KEXEC:
         needs.append(512)
     if case["guest"] in DEBIAN:
