@@ -160,7 +160,8 @@ def run(image, case):
         machine = berth_qemu.Machine(setup.folder / "vm", machine=case["machine"], memory=case["memory"],
                                      cpu=CPU.get(case["cpu"], case["cpu"]), extra=extra)
         with machine as vm:
-            end = rf"^GUEST-(OK|FAIL) |^{berth_qemu.USERSPACE}$|^\(BERTH\) halted$"
+            # Before UEFI's boot services end, an error is no end: the firmware's or the loader's menu comes back.
+            end = rf"^GUEST-(OK|FAIL) |^{berth_qemu.USERSPACE}$|\(BERTH\) (halted|error: .+)$"
             vm.wait_for(end, DEBIAN_SECONDS if setup.is_debian else ZEROPAGE_SECONDS)
             is_zeropage = re.search(r"^GUEST-", vm.text, re.MULTILINE)
             status = vm.wait_exit() if is_zeropage else None
