@@ -162,9 +162,9 @@ def test_grubs_lists_of_memory_are_read():
 
 
 @pytest.mark.parametrize("start, end, expected", [
-    (0x200000, 0x300000, ""), (0x700000, 0x800000, ""), (0x700000, 0x800001, "ACPI-nvs at 0x800000"),
-    (0x808000, 0x809000, "no RAM at 0x808000"), (0x980000, 0xB00000, ""), (0xB00000, 0xC00001, "no RAM at 0xc00000"),
-    (0xF00000, 0xF10000, "no RAM at 0xf00000")])
+    (0x200000, 0x300000, ""), (0x700000, 0x800000, ""), (0x700000, 0x800001, "the firmware's ACPI-nvs"),
+    (0x808000, 0x809000, "no RAM"), (0x980000, 0xB00000, ""), (0xB00000, 0xC00001, "no RAM"),
+    (0xF00000, 0xF10000, "no RAM")])
 def test_what_stands_in_the_way_is_named(start, end, expected):
     assert slots.obstacle(slots.grub_map("efi", EFI_MAP), start, end, (*slots.EFI_FREE, *slots.EFI_GRUB)) == expected
 

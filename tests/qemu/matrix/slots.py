@@ -46,12 +46,12 @@ def obstacle(memory, start, end, usable):
         if low > start:
             break
         if high > start and what not in usable:
-            return f"{what} at {start:#x}"
+            return f"the firmware's {what}"
         if high > start:
             start = high
         if start >= end:
             return ""
-    return f"no RAM at {start:#x}"
+    return "no RAM"
 
 
 class Sweep:
@@ -83,7 +83,7 @@ class Sweep:
                 files = min([at for at in self.snapshot.tags_at if start <= at < end], default=end - PAGE_BYTES)
                 for low, high in ((start, start + PAGE_BYTES), (files, end)):
                     if low < slot + self.image.memory_bytes and slot < high:
-                        return f"GRUB itself at {low:#x}"
+                        return "GRUB itself"
         return ""
 
     # --- one slot -------------------------------------------------------------------------------------------------
