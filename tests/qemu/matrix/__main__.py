@@ -58,7 +58,8 @@ def main():
     parser.add_argument("--only", action="append", help="this group alone; may be given several times")
     arguments = parser.parse_args()
     image = Image()
-    sweeps = slots.Sweeps(FOLDER / "snapshots", image)
+    # A case may be looked at while a run goes on.
+    sweeps = slots.Sweeps(FOLDER / ("case" if arguments.what == "case" else "snapshots"), image)
     if arguments.what == "case":
         if not arguments.case:
             sys.exit("matrix: which case? `make case C=slots-bios.0x7de00000`")
