@@ -151,6 +151,7 @@ $(BUILD)/berth.efi: $(BUILD)/berth.debug
 
 include tests/host.mk
 include tests/qemu.mk
+include tests/matrix.mk
 include tools/run.mk
 include tools/report.mk
 include tests/efi/efi.mk

@@ -61,3 +61,4 @@ check-all:
 	$(Q)$(MAKE) --no-print-directory coverage
 	$(Q)$(MAKE) --no-print-directory fuzz-smoke
 	$(Q)$(MAKE) --no-print-directory check-qemu
+	$(Q)$(MAKE) --no-print-directory check-matrix

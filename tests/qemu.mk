@@ -28,6 +28,7 @@ check-qemu: $(QEMU_INPUTS)
 ## check-full         make check, and what takes longer
 check-full: check
 	$(call built,check-qemu-full)
+	$(call built,check-matrix-full)
 .PHONY: check-qemu-full
 check-qemu-full: $(QEMU_INPUTS)
 	$(Q)BERTH_BUILD=$(abspath $(BUILD)) $(PYTEST) -n $(JOBS) $(TESTS)

@@ -1,0 +1,66 @@
+"""A look at Berth from outside while it starts: at the segment that its 32-bit code uses, and at its page tables.
+
+The machine is stopped twice by its debug stub: at `start_fs_live` (boot/head.S), in 32-bit code at the load address,
+and at `native_start`, at the link address, with the final page tables in force, just before the guest takes over.
+"""
+from . import gdb, pagewalk
+from .vm import PATIENCE
+
+STOP_SECONDS = 30
+# How much of the code at a stop must be the image's: before Berth is there, other code may pass the same address.
+CODE_BYTES = 8
+# The text screen is the one thing beside RAM that is asked for (arch/x86/cpu/page_tables.c).
+VGA_TEXT = (0xB8000, 0xB9000)
+
+
+class Look:
+    """`findings` says what is wrong; `was_seen` which of the two stops were reached."""
+
+    def __init__(self, vm, image):
+        self.vm, self.image = vm, image
+        self.findings = []
+        self.was_seen = set()
+
+    def _run_to(self, address, is_there):
+        """Continue to `address`, as often as it takes until `is_there()`; False when QEMU ended before."""
+        while True:
+            self.vm.gdb.insert_breakpoint(address)
+            self.vm.gdb.go()
+            if not self.vm.gdb.wait_stop(self.vm.has_ended, STOP_SECONDS * PATIENCE):
+                return False
+            self.vm.gdb.remove_breakpoint(address)
+            if is_there():
+                return True
+            self.vm.gdb.step()
+
+    def _holds_image(self, base, offset):
+        return self.vm.gdb.read(base + offset, CODE_BYTES) == self.image.in_file(offset, CODE_BYTES)
+
+    def at_segment(self, base):
+        """In 32-bit code, right after %fs is loaded: it is based on the load base, as %esi is. False: not reached."""
+        offset = self.image.offset("start_fs_live")
+        if not self._run_to(base + offset, lambda: self._holds_image(base, offset)):
+            return False
+        self.was_seen.add("segment")
+        for name, number in (("%fs base", gdb.FS_BASE), ("%esi", gdb.RSI)):
+            found = self.vm.gdb.register(number)
+            if found != base:
+                self.findings.append(f"{name} is {found:#x} where %fs is live, and the image is at {base:#x}")
+        return True
+
+    def at_tables(self, base, ram):
+        """At the link address, before the guest. `ram()` gives [(start, end)] when it is called there."""
+        if not self._run_to(self.image.symbols["native_start"], lambda: True):
+            return False
+        self.was_seen.add("tables")
+        runs = pagewalk.walk(self.vm.gdb.read, self.vm.gdb.register(gdb.CR3))
+        self.findings += pagewalk.listed_findings(self.image.listed_entries, self.image.in_file,
+                                                  lambda offset, count: self.vm.gdb.read(base + offset, count), base)
+        self.findings += pagewalk.image_findings(runs, self.image.link_va, base, self.image.memory_bytes)
+        self.vm.read_available()  # Berth's list of memory
+        self.findings += pagewalk.memory_findings(runs, [*ram(), VGA_TEXT])
+        self.findings += pagewalk.rights_findings(runs)
+        return True
+
+    def finish(self):
+        self.vm.gdb.go()
