@@ -18,3 +18,8 @@ check-matrix-full: $(MATRIX_INPUTS)
 ## case               one case of the matrix, its log on the terminal: make case C=slots-bios.0x7de00000
 case: $(MATRIX_INPUTS)
 	$(Q)$(MATRIX) case '$(C)'
+
+## check-mutants      small faults in a copy of the source: the matrix must catch each (tests/check/mutants)
+.PHONY: check-mutants
+check-mutants: $(MATRIX_INPUTS)
+	$(Q)$(PYTHON) -B tests/check/mutants/mutants.py $(BUILD)

@@ -29,6 +29,7 @@ check-qemu: $(QEMU_INPUTS)
 check-full: check
 	$(call built,check-qemu-full)
 	$(call built,check-matrix-full)
+	$(call built,check-mutants)
 .PHONY: check-qemu-full
 check-qemu-full: $(QEMU_INPUTS)
 	$(Q)BERTH_BUILD=$(abspath $(BUILD)) $(PYTEST) -n $(JOBS) $(TESTS)

@@ -70,6 +70,7 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     source = folder / "source"
     copy_source(source)
+    subprocess.run(["git", "init", "-q", source], check=True)  # the build asks for a revision
     out = build(source, build_folder)
     failed = 0
     for number, case in enumerate(dict.fromkeys(fault.case for fault in wanted)):

@@ -87,6 +87,14 @@ class Gdb:
     def write(self, address, data):
         self._order(f"M{address:x},{len(data):x}:{data.hex()}")
 
+    def monitor(self, command):
+        """What QEMU's monitor says to a command."""
+        said = b""
+        self._send(f"qRcmd,{command.encode().hex()}")
+        while (answer := self._receive()).startswith(b"O") and answer != b"OK":
+            said += bytes.fromhex(answer[1:].decode())
+        return said.decode().replace("\r", "")
+
     # --- running --------------------------------------------------------------------------------------------------
 
     def insert_breakpoint(self, address):

@@ -3,10 +3,14 @@
 The machine is stopped twice by its debug stub: at `start_fs_live` (boot/head.S), in 32-bit code at the load address,
 and at `native_start`, at the link address, with the final page tables in force, just before the guest takes over.
 """
+import re
+
 from . import gdb, pagewalk
 from .vm import PATIENCE
 
 STOP_SECONDS = 30
+# Selector, base, limit; QEMU's monitor, `info registers`.
+FS_LINE = re.compile(r"^FS *=[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ", re.MULTILINE)
 # How much of the code at a stop must be the image's: before Berth is there, other code may pass the same address.
 CODE_BYTES = 8
 # The text screen is the one thing beside RAM that is asked for (arch/x86/cpu/page_tables.c).
@@ -46,6 +50,9 @@ class Look:
             found = self.vm.gdb.register(number)
             if found != base:
                 self.findings.append(f"{name} is {found:#x} where %fs is live, and the image is at {base:#x}")
+        limit = int(FS_LINE.search(self.vm.gdb.monitor("info registers"))[1], 16)
+        if limit != self.image.memory_bytes - 1:
+            self.findings.append(f"%fs has a limit of {limit:#x}, and the image {self.image.memory_bytes:#x} bytes")
         return True
 
     def at_tables(self, base, ram):

@@ -26,8 +26,9 @@ HARMLESS = "error: no suitable video mode found."
 # The firmware's names for memory that is free, and for what GRUB has taken: its program and its heap.
 EFI_FREE, EFI_GRUB = ("conv-mem",), ("ldr-code", "ldr-data")
 BIOS_FREE = ("available RAM",)
+BIOS_KINDS = {"available RAM": "ram", "reserved RAM": "reserved"}
 EFI_LINE = re.compile(r"^.*?(\S+)\s+([0-9a-f]{16})-([0-9a-f]{16}) ", re.MULTILINE)
-BIOS_LINE = re.compile(r"^base_addr = (\S+), length = (\S+), (.+)$", re.MULTILINE)
+BIOS_LINE = re.compile(r"base_addr = (\S+), length = (\S+), (.+)$", re.MULTILINE)
 KERNEL_WORDS = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x} rsdp=some"
 DEBIAN_WORDS = "console=ttyS0 quiet no_timer_check"
 END = {"bios": 1 << 32, "efi": 2 << 30}
@@ -122,7 +123,15 @@ class Sweep:
             return [f"GRUB refused a slot that its list of memory offers: {grub_errors(vm.text)}"]
         if look.was_seen != {"segment", "tables"}:
             defects.append(f"of the two looks from outside, only {sorted(look.was_seen)} happened")
+        defects += self._map_defects(vm.log)
         return defects + verdict_defects(vm.text, self.guest, status) + log_defects(vm.log, slot)
+
+    def _map_defects(self, log):
+        """Under a BIOS, Berth has the map that GRUB has. (Under UEFI the firmware and GRUB go on changing it.)"""
+        if self.kind != "bios":
+            return []
+        expected = [(start, end - 1, BIOS_KINDS[what]) for start, end, what in sorted(self.memory)]
+        return [] if log.memory == expected else [f"the memory map is {log.memory}, and GRUB's {expected}"]
 
 
 def ram(log):
