@@ -60,6 +60,8 @@ class Sweep:
 
     def __init__(self, folder, kind, image, guest="zp64", extra=()):
         self.kind, self.image, self.guest = kind, image, guest
+        # A machine that is stopped by its debug stub goes on at its next timer: the clock would count more than Berth.
+        self.counts_instructions = extra == ICOUNT
         if guest == "zp64":
             modules = [("(memdisk)/kernel", KERNEL_WORDS), ("(memdisk)/initrd", "")]
             files = {"kernel": kernel_path(guest), "initrd": INITRD}
@@ -93,7 +95,9 @@ class Sweep:
         with self.snapshot.resume_at_slot(slot) as vm:
             look = Look(vm, self.image)
             try:
-                if look.at_segment(slot) and look.at_tables(slot, lambda: ram(vm.log)):
+                if self.counts_instructions:
+                    look.finish()
+                elif look.at_segment(slot) and look.at_tables(slot, lambda: ram(vm.log)):
                     look.finish()
                 status = self._wait_end(vm)
             except (VmError, GdbError) as error:
@@ -121,7 +125,7 @@ class Sweep:
         defects = list(look.findings)
         if status == REFUSED_STATUS:
             return [f"GRUB refused a slot that its list of memory offers: {grub_errors(vm.text)}"]
-        if look.was_seen != {"segment", "tables"}:
+        if not self.counts_instructions and look.was_seen != {"segment", "tables"}:
             defects.append(f"of the two looks from outside, only {sorted(look.was_seen)} happened")
         defects += self._map_defects(vm.log)
         return defects + verdict_defects(vm.text, self.guest, status) + log_defects(vm.log, slot)
