@@ -4,13 +4,13 @@ LOADERS says for each loader how QEMU is told to start it and what Berth's log m
 the table is left out of the plan.
 """
 import dataclasses
-import importlib.util
 import pathlib
 import re
 import tempfile
 import typing
 
 import berth_qemu
+import loaders
 import mb2patch
 import uefi
 from berth_shim import INITRD
@@ -125,9 +125,7 @@ LOADERS = {
 # Loaders that start as slowly here as anywhere, under their names in loaders.py.
 ELSEWHERE = {"pvh": "qemu-pvh", "ipxe": "ipxe-bios", "syslinux": "pxelinux", "kexec-mb2": "kexec-multiboot2",
              "kexec-mb1": "kexec-multiboot1", "pxe-bios": "grub-bios-pxe", "pxe-efi": "grub-uefi-pxe"}
-if importlib.util.find_spec("loaders"):
-    import loaders
-    LOADERS |= {name: with_loader(loaders.LOADERS[theirs]) for name, theirs in ELSEWHERE.items()}
+LOADERS |= {name: with_loader(loaders.LOADERS[theirs]) for name, theirs in ELSEWHERE.items()}
 
 
 # --- one case -------------------------------------------------------------------------------------------------------
