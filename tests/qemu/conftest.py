@@ -122,13 +122,13 @@ class Case:
             pytest.fail(f"{path} is missing: run `make guests`", pytrace=False)
         return path
 
-    def berth_iso(self, cmdline="", modules=None, image=None, kernel_cmdline="console=ttyS0 quiet", **options):
+    def berth_iso(self, cmdline="", modules=None, image=None, kernel_cmdline=berth_qemu.LINUX_WORDS, **options):
         """An ISO that boots Berth; by default with the cloud kernel and the report initrd."""
         if modules is None:
             modules = [(self.kernel, kernel_cmdline), (self.initrd, "")]
         return mkiso.berth_iso(self.folder / "berth.iso", image or self.berth, cmdline, modules, **options)
 
-    def linux_iso(self, cmdline="console=ttyS0 quiet", kernel=None, initrd=None):
+    def linux_iso(self, cmdline=berth_qemu.LINUX_WORDS, kernel=None, initrd=None):
         return mkiso.linux_iso(self.folder / "linux.iso", kernel or self.kernel, cmdline, initrd or self.initrd)
 
     def machine(self, name="vm", **options):

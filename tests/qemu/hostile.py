@@ -18,7 +18,7 @@ import mb2patch
 import peimage
 import uefi
 import unify
-from berth_qemu import USERSPACE
+from berth_qemu import LINUX_WORDS, USERSPACE
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE = 4096
@@ -311,7 +311,7 @@ class Hostile:
     def linux(self, initrd=None):
         """Debian's kernel and an initrd of ours in place of the checking guest."""
         self.kernel, self.initrd = self.case.kernel, initrd or self.case.initrd
-        self.kernel_cmdline = "console=ttyS0 quiet"
+        self.kernel_cmdline = LINUX_WORDS
         return self
 
     def move_image(self, base):

@@ -22,6 +22,7 @@ import mkinitrd
 import mkiso
 import uefi
 import unify
+from berth_qemu import LINUX_WORDS
 
 MB1_MAGIC = 0x1BADB002
 SYSLINUX = pathlib.Path("/usr/lib/syslinux/modules/bios")
@@ -246,7 +247,7 @@ def kexec(kind):
         initrd = boot.folder / "kexec.gz"
         initrd.write_bytes(gzip.compress(kexec_initrd(boot, kind), compresslevel=1, mtime=0))
         return ["-kernel", boot.build / "kernel/cloud/vmlinuz", "-initrd", initrd,
-                "-append", "console=ttyS0 quiet no_timer_check"]
+                "-append", LINUX_WORDS]
     return start
 
 

@@ -4,6 +4,7 @@ import struct
 import berth_qemu
 import mb2patch
 import pytest
+from berth_qemu import LINUX_WORDS
 from mkinitrd import payload_sha256
 
 MIB = 1 << 20
@@ -110,7 +111,7 @@ def test_image_aligned_to_4k_only_moves_itself(case, base):
 
 
 def test_command_lines_arrive_as_they_were_given(case):
-    kernel_cmdline = "console=ttyS0 quiet first=1 module.second=a,b=c last"
+    kernel_cmdline = f"{LINUX_WORDS} first=1 module.second=a,b=c last"
     with case.machine(iso=case.berth_iso(cmdline="loglevel=debug", kernel_cmdline=kernel_cmdline)) as vm:
         report = vm.wait_userspace()
         assert report.cmdline == kernel_cmdline

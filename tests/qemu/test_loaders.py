@@ -4,6 +4,7 @@ import zlib
 
 import berth_qemu
 import pytest
+from berth_qemu import LINUX_WORDS
 from loaders import LOADERS
 from mkinitrd import payload_sha256
 from uefi import wait_userspace
@@ -13,7 +14,7 @@ GUEST_PASS = berth_qemu.debug_exit_status(0x10)
 INITRD = bytes(i * 7 % 251 for i in range(20000))
 BOOT_SECONDS = 120
 CMDLINE = "loglevel=debug"
-KERNEL_WORDS = "console=ttyS0 quiet no_timer_check"
+KERNEL_WORDS = LINUX_WORDS
 
 
 # One loader starts Debian in every run of the tests, and so does not need the guest there.

@@ -2,12 +2,13 @@
 import re
 
 import pytest
+from berth_qemu import LINUX_WORDS
 
 MACHINES = ["pc", "q35"]
 SIZES = ["128M", "1G", "3G", "5G", "64G"]
 # GRUB's `linux` command alone puts the file's name in front of the command line.
 GRUB_IMAGE_NAME = re.compile(r"^BOOT_IMAGE=\S+ ")
-KERNEL_CMDLINE = "console=ttyS0 quiet same=1"
+KERNEL_CMDLINE = f"{LINUX_WORDS} same=1"
 SAME = ("uname", "memmap", "iomem", "acpi", "payload")
 
 

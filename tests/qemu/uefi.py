@@ -9,6 +9,7 @@ import subprocess
 
 import mkiso
 import pytest
+from berth_qemu import LINUX_WORDS
 
 OVMF = pathlib.Path("/usr/share/OVMF")
 # For every kind of firmware: its code, its variables, further options of QEMU.
@@ -28,8 +29,7 @@ GRUB_MODULES = ("normal multiboot multiboot2 linux chain fat serial terminal ech
                 "efi_gop all_video")
 GRUB_BOOT_FILE = {"x86_64-efi": BOOT64, "i386-efi": BOOT32}
 
-# Linux checks early that the timer's interrupts come at their rate; on a busy host QEMU's do not, and Linux panics.
-KERNEL_CMDLINE = "console=ttyS0 quiet no_timer_check"
+KERNEL_CMDLINE = LINUX_WORDS
 # One boot in QEMU's firmware takes three seconds on an idle machine.
 BOOT_SECONDS = 120
 

@@ -7,7 +7,7 @@ import re
 import threading
 import zlib
 
-from berth_qemu import USERSPACE
+from berth_qemu import LINUX_WORDS, USERSPACE
 from berth_shim import GUEST_PASS, INITRD
 
 from . import BUILD
@@ -30,7 +30,7 @@ BIOS_KINDS = {"available RAM": "ram", "reserved RAM": "reserved"}
 EFI_LINE = re.compile(r"^.*?(\S+)\s+([0-9a-f]{16})-([0-9a-f]{16}) ", re.MULTILINE)
 BIOS_LINE = re.compile(r"base_addr = (\S+), length = (\S+), (.+)$", re.MULTILINE)
 KERNEL_WORDS = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x} rsdp=some"
-DEBIAN_WORDS = "console=ttyS0 quiet no_timer_check"
+DEBIAN_WORDS = LINUX_WORDS
 END = {"bios": 1 << 32, "efi": 2 << 30}
 
 
