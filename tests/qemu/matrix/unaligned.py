@@ -9,11 +9,11 @@ import tempfile
 
 import berth_qemu
 import mb2_block as mb2
-from berth_shim import GIB, INITRD, KERNEL_AT, KIB, MIB, SHIM_CODE, SHIM_START, BerthWorld
+from berth_shim import GIB, KERNEL_AT, KIB, MIB, SHIM_CODE, SHIM_START, BerthWorld
 
 from . import BUILD
 from .image import SLOT_BYTES
-from .record import Case, Outcome, kernel_path
+from .record import Case, Outcome
 from .slots import log_defects, verdict_defects
 
 PAGE_BYTES = 4096
