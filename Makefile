@@ -100,6 +100,15 @@ $(BUILD)/include/version.h: FORCE
 	$(Q)cmp -s $@.new $@ || cp $@.new $@
 	@rm -f $@.new
 
+# --- the font: glyphs of a packaged console font, as data ----------------------------------------------------------
+FONT := /usr/share/consolefonts/Lat15-Terminus16.psf.gz
+$(BUILD)/font.S: tools/font.py
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) tools/font.py $(FONT) > $@
+$(BUILD)/font.o: $(BUILD)/font.S
+	$(Q)$(CC) $(TARGET_ASFLAGS) -c -o $@ $<
+TARGET_OBJECTS += $(BUILD)/font.o
+
 # --- objects -----------------------------------------------------------------------------------------------------
 $(BUILD)/boot/report.c.o $(BUILD)/arch/x86/cpu/image.c.o: $(BUILD)/include/version.h
 

@@ -68,11 +68,11 @@ static const struct boot_info *stage_boot_info(const struct entry_regs *regs,
     const struct status decoded = boot_info_fill(regs, info);
 
     options_parse(is_ok(decoded) ? info->cmdline : "", options);
-    console_start(options,
-                  !is_ok(decoded) || info->firmware == FIRMWARE_BIOS ? &info->framebuffer : NULL);
+    console_start(options, is_ok(decoded) ? info : NULL);
     machine_stop_configure(options->reboot);
     report_banner();
     report_options(options);
+    console_report();
     require(decoded);
     return info;
 }
@@ -143,11 +143,12 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
 }
 
 static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
-                                 struct prange image)
+                                 struct prange image, uint32_t devices)
 {
     struct prange room;
 
-    require(placement_tables(map, image, modules_busy(info), page_tables_bytes(map), &room));
+    require(
+        placement_tables(map, image, modules_busy(info), page_tables_bytes(map, devices), &room));
     return room;
 }
 
@@ -155,11 +156,13 @@ static struct prange tables_room(const struct boot_info *info, const struct memm
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
                                   const struct memmap *map, struct prange image)
 {
-    const struct prange room = tables_room(info, map, image);
+    const struct device_list devices = console_devices(map, caps->physical_bits);
+    const struct prange room = tables_room(info, map, image, devices.count);
 
-    if (!page_tables_build(map, caps, (paddr_t){image.start}, room)) {
+    if (!page_tables_build(map, caps, (paddr_t){image.start}, devices, room)) {
         fatal("the page tables do not fit the memory counted for them", "report this defect");
     }
+    console_continue();
     return room;
 }
 
@@ -173,7 +176,8 @@ void start_rehearse(const struct entry_regs *regs)
     require(boot_info_fill(regs, &boot_info_storage));
     map = stage_memmap(info, &caps);
     image = image_at(image_target(regs, info, map));
-    guest_prepare(info, guest_rsdp(info), map, image, tables_room(info, map, image));
+    guest_prepare(info, guest_rsdp(info), map, image,
+                  tables_room(info, map, image, PAGE_TABLES_DEVICES));
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)

@@ -7,7 +7,6 @@
 
 #include "abi/multiboot_headers.h"
 #include "compiler.h"
-#include "console.h"
 #include "image.h"
 #include "log.h"
 #include "mem.h"
@@ -15,6 +14,7 @@
 #include "report.h"
 #include "start.h"
 #include "stop.h"
+#include "uart.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
 
@@ -245,7 +245,7 @@ NORETURN void efi_start_multiboot2(uint64_t base, uint32_t magic, uint32_t info_
     if (magic != MB2_BOOT_MAGIC ||
         !multiboot2_find_efi(&memory, info_pa, &system_table_pa, &image_handle) ||
         image_handle == 0 || !is_system_table(system_table_pa)) {
-        com1_start(OPTION_BAUD_DEFAULT);
+        com1_start();
         log_set_sink(com1_send);
         fatal("entered with boot services alive, but without a system table or an image handle",
               "use GRUB 2's multiboot2 command");

@@ -4,8 +4,8 @@
  */
 #include "stage.h"
 
-#include "console.h"
 #include "log.h"
+#include "uart.h"
 
 #define CHUNK_CHARACTERS 128
 
@@ -41,7 +41,7 @@ static void show(const char *text, size_t bytes)
 void efi_console_start(struct efi_system_table *system)
 {
     output = system->console_out;
-    com1_start(OPTION_BAUD_DEFAULT);
+    com1_start();
     log_set_sink(show);
     log_set_level(LOG_WARNING);
 }

@@ -11,7 +11,7 @@ headers: $(GENERATED)
 deps:
 	$(Q)$(PYTHON) tests/check/deps.py
 # What the EFI stage runs before the switch to link addresses.
-AT_LOAD_ADDRESS := $(wildcard efi/*.c arch/x86/lib/*.c boot/info/*.c) arch/x86/dev/com1.c \
+AT_LOAD_ADDRESS := $(wildcard efi/*.c arch/x86/lib/*.c boot/info/*.c) arch/x86/dev/uart.c \
                    arch/x86/cpu/physmap.c arch/x86/cpu/image.c
 ## elf                segments, header offsets, relocations, privileged instructions in PURE objects
 elf: $(BUILD)/berth

@@ -5,12 +5,11 @@
 #include <stddef.h>
 
 #include "mem.h"
+#include "number.h"
 #include "options.h"
+#include "x86/ports.h"
 
-#define DECIMAL            10
-#define COM_DIVISOR_MAX    0xffff /* the divisor latch has 16 bits */
-#define EXCEPTION_LAST     31
-#define LINE_FORMAT_SUFFIX ",8n1"
+#define EXCEPTION_LAST 31
 
 struct word {
     char text[OPTION_WORD_BYTES];
@@ -21,8 +20,18 @@ struct word {
 /* What options_parse gathers beside the options themselves. */
 struct parser {
     struct options *out;
-    bool com1_port;    /* not com1=off */
-    bool com1_console; /* named by console= */
+    bool com_off[OPTION_COMS];       /* com1=off */
+    bool com_described[OPTION_COMS]; /* com1=115200 */
+    bool has_consoles;               /* console= */
+    uint32_t consoles;               /* what it names: a bit for each enum console_name */
+};
+
+/* In the order of the names in parse_console. */
+enum console_name {
+    NAME_COM1,
+    NAME_COM2,
+    NAME_VGA,
+    NAME_FRAMEBUFFER,
 };
 
 static bool is_blank(char c)
@@ -82,22 +91,6 @@ static void warn(struct options *out, enum option_defect defect, const char *wor
     out->warning_count++;
 }
 
-/* A decimal number up to `most`, which leaves `at` at the first character that is no digit. */
-static bool parse_decimal(const char **at, uint32_t most, uint32_t *number)
-{
-    const char *start = *at;
-    uint64_t value = 0;
-
-    for (; **at >= '0' && **at <= '9'; (*at)++) {
-        value = value * DECIMAL + (uint64_t)(**at - '0');
-        if (value > most) {
-            return false;
-        }
-    }
-    *number = (uint32_t)value;
-    return *at != start;
-}
-
 /* The place of a word of `bytes` bytes in a list whose words are separated by one blank each, or
  * -1. */
 static int find_name(const char *list, const char *name, size_t bytes)
@@ -120,63 +113,42 @@ static int find_name(const char *list, const char *name, size_t bytes)
 
 /* --- one function per option: false, with nothing changed, when the value is no good --- */
 
-static bool parse_com1(struct parser *parser, const char *value)
+static bool parse_com(struct parser *parser, unsigned int which, const char *value)
 {
-    uint32_t baud;
+    static const uint16_t ports[OPTION_COMS] = {COM1_PORT, COM2_PORT};
+    struct serial_line line = serial_default(ports[which]);
+    const bool off = equals(value, "off");
 
-    if (equals(value, "off")) {
-        parser->com1_port = false;
-        return true;
-    }
-    if (!parse_decimal(&value, OPTION_BAUD_DEFAULT, &baud) || baud == 0) {
+    if (!off && !serial_parse(value, &line)) {
         return false;
     }
-    if (OPTION_BAUD_DEFAULT % baud != 0 || OPTION_BAUD_DEFAULT / baud > COM_DIVISOR_MAX) {
-        return false;
-    }
-    if (!equals(value, "") && !equals(value, LINE_FORMAT_SUFFIX)) {
-        return false;
-    }
-    parser->com1_port = true;
-    parser->out->com1_baud = baud;
-    return true;
-}
-
-/* Does the item stand at `*at`, up to a comma or the end? If so, `*at` is left at that comma or
- * end. */
-static bool take_item(const char **at, const char *item)
-{
-    size_t bytes = strlen(item);
-
-    if (strncmp(*at, item, bytes) != 0 || ((*at)[bytes] != ',' && (*at)[bytes] != '\0')) {
-        return false;
-    }
-    *at += bytes;
+    parser->com_off[which] = off;
+    parser->com_described[which] = !off;
+    parser->out->com[which].line = line;
     return true;
 }
 
 static bool parse_console(struct parser *parser, const char *value)
 {
-    bool com1 = false;
-    bool vga = false;
+    uint32_t consoles = 0;
 
-    if (!equals(value, "none")) {
-        for (;;) {
-            if (take_item(&value, "com1")) {
-                com1 = true;
-            } else if (take_item(&value, "vga")) {
-                vga = true;
-            } else {
-                return false;
-            }
-            if (*value == '\0') {
-                break;
-            }
-            value++;
+    for (bool more = !equals(value, "none"); more;) {
+        size_t bytes = 0;
+        int name;
+
+        while (value[bytes] != '\0' && value[bytes] != ',') {
+            bytes++;
         }
+        name = find_name("com1 com2 vga fb", value, bytes);
+        if (name < 0) {
+            return false;
+        }
+        consoles |= 1U << name;
+        more = value[bytes] == ',';
+        value += bytes + 1;
     }
-    parser->com1_console = com1;
-    parser->out->vga = vga;
+    parser->has_consoles = true;
+    parser->consoles = consoles;
     return true;
 }
 
@@ -208,7 +180,7 @@ static bool parse_dom0(struct parser *parser, const char *value)
 static bool parse_debug(struct parser *parser, const char *value)
 {
     static const char vector_prefix[] = "int-";
-    uint32_t vector;
+    uint64_t vector;
     int found = find_name("ud df gp pf", value, strlen(value));
 
     if (found >= 0) {
@@ -219,7 +191,7 @@ static bool parse_debug(struct parser *parser, const char *value)
         return false;
     }
     value += sizeof(vector_prefix) - 1;
-    if (!parse_decimal(&value, EXCEPTION_LAST, &vector) || *value != '\0') {
+    if (!number_take(&value, NUMBER_DECIMAL, EXCEPTION_LAST, &vector) || *value != '\0') {
         return false;
     }
     parser->out->debug_fault = DEBUG_VECTOR;
@@ -231,6 +203,7 @@ static bool parse_debug(struct parser *parser, const char *value)
 
 enum option {
     OPTION_COM1,
+    OPTION_COM2,
     OPTION_CONSOLE,
     OPTION_LOGLEVEL,
     OPTION_DOM0,
@@ -249,7 +222,8 @@ static bool apply_value(struct parser *parser, enum option option, const char *v
         parser->out->reboot = true;
         return true;
     case OPTION_COM1:
-        return parse_com1(parser, value);
+    case OPTION_COM2:
+        return parse_com(parser, option - OPTION_COM1, value);
     case OPTION_CONSOLE:
         return parse_console(parser, value);
     case OPTION_LOGLEVEL:
@@ -270,7 +244,7 @@ static bool apply_word(struct parser *parser, const char *word, enum option_defe
     while (word[name_bytes] != '\0' && word[name_bytes] != '=') {
         name_bytes++;
     }
-    option = find_name("com1 console loglevel dom0 debug reboot", word, name_bytes);
+    option = find_name("com1 com2 console loglevel dom0 debug reboot", word, name_bytes);
     if (option < 0) {
         *defect = OPTION_UNKNOWN;
         return false;
@@ -294,13 +268,32 @@ static void take_word(struct parser *parser, const struct word *word)
     }
 }
 
+/* Which consoles are wanted, once all words are read. */
+static void consoles_settle(const struct parser *parser)
+{
+    struct options *const out = parser->out;
+    const uint32_t described = (parser->com_described[0] ? 1U << NAME_COM1 : 0) |
+                               (parser->com_described[1] ? 1U << NAME_COM2 : 0);
+    const uint32_t anyway = 1U << NAME_COM1 | 1U << NAME_VGA | 1U << NAME_FRAMEBUFFER;
+    const uint32_t wanted = parser->has_consoles ? parser->consoles : anyway | described;
+    const uint32_t named = parser->has_consoles ? parser->consoles : described;
+
+    for (unsigned int i = 0; i < OPTION_COMS; i++) {
+        out->com[i].wanted = !parser->com_off[i] && (wanted >> (NAME_COM1 + i) & 1) != 0;
+        out->com[i].named = out->com[i].wanted && (named >> (NAME_COM1 + i) & 1) != 0;
+    }
+    out->vga = (wanted >> NAME_VGA & 1) != 0;
+    out->framebuffer = (wanted >> NAME_FRAMEBUFFER & 1) != 0;
+    out->framebuffer_named = (named >> NAME_FRAMEBUFFER & 1) != 0;
+}
+
 void options_parse(const char *cmdline, struct options *out)
 {
-    struct parser parser = {.out = out, .com1_port = true, .com1_console = true};
+    struct parser parser = {.out = out};
     struct word word;
 
-    out->com1_baud = OPTION_BAUD_DEFAULT;
-    out->vga = true;
+    out->com[0].line = serial_default(COM1_PORT);
+    out->com[1].line = serial_default(COM2_PORT);
     out->log_level = LOG_INFO;
     out->dom0 = DOM0_AUTO;
     out->reboot = false;
@@ -310,5 +303,5 @@ void options_parse(const char *cmdline, struct options *out)
     while (next_word(&cmdline, &word)) {
         take_word(&parser, &word);
     }
-    out->com1 = parser.com1_port && parser.com1_console;
+    consoles_settle(&parser);
 }

@@ -7,6 +7,7 @@
 #define X86_PORTS_H
 
 #define COM1_PORT 0x3f8
+#define COM2_PORT 0x2f8
 
 /* 16550 register offsets, and the bits used here */
 #define UART_DATA          0
@@ -14,13 +15,24 @@
 #define UART_INTERRUPTS    1
 #define UART_DIVISOR_HIGH  1 /* with the divisor latch open */
 #define UART_FIFO          2
+#define UART_IDENTITY      2 /* when read */
 #define UART_LINE_CONTROL  3
 #define UART_MODEM_CONTROL 4
 #define UART_LINE_STATUS   5
 #define UART_SCRATCH       7
+#define UART_7_BITS        0x02 /* in the line control */
+#define UART_8_BITS        0x03
+#define UART_2_STOP_BITS   0x04
+#define UART_PARITY_NONE   0x00
+#define UART_PARITY_ODD    0x08
+#define UART_PARITY_EVEN   0x18
+#define UART_PARITY_MARK   0x28
+#define UART_PARITY_SPACE  0x38
 #define UART_8N1           0x03
 #define UART_LATCH_OPEN    0x80
 #define UART_FIFO_ON       0x07 /* enabled, both directions cleared */
+#define UART_FIFO_WORKS    0xc0 /* in the identity: a 16550A or better, with its FIFO on */
+#define UART_FIFO_BYTES    16
 #define UART_DTR_RTS       0x03
 #define UART_CAN_SEND      0x20 /* transmit holding register empty */
 #define UART_ABSENT        0xff /* what an empty bus reads as */
@@ -31,6 +43,8 @@
  * 87 us, a read of the port about 1 us on an ISA bus; at 300 baud 33 ms.
  */
 #define UART_WAIT_READS 0x10000
+/* A FIFO takes 16 times as long; slower lines get in proportion more reads than that. */
+#define UART_QUICK_BAUD 38400
 
 /* VGA graphics controller: index 6 tells whether text is displayed at 0xb8000. */
 #define VGA_GRAPHICS_INDEX 0x3ce

@@ -21,7 +21,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     cmdline[size] = '\0';
     memset(&options, 0xa5, sizeof(options));
     options_parse(cmdline, &options);
-    require(options.com1_baud != 0 && OPTION_BAUD_DEFAULT % options.com1_baud == 0);
+    for (unsigned int i = 0; i < OPTION_COMS; i++) {
+        const struct serial_line *line = &options.com[i].line;
+
+        require(line->baud >= 2 && SERIAL_BAUD_DEFAULT % line->baud == 0);
+        require((line->line_control & ~0x3e) <= 1 && (line->line_control & 2) != 0);
+        require(line->place.space <= SERIAL_ON_PCI);
+        require(line->place.space != SERIAL_IN_PORTS || line->place.address <= 0xfff8);
+        require(line->place.space != SERIAL_IN_MEMORY || line->place.address >= 0x100000);
+    }
     require(options.log_level <= LOG_DEBUG);
     require(options.dom0 <= DOM0_PV);
     require(options.debug_fault <= DEBUG_PF && options.debug_vector <= 31);
@@ -37,7 +45,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     options_parse(cmdline, &again);
     if (options.warning_count == 0) {
         require(again.warning_count == 0);
-        require(again.com1 == options.com1 && again.com1_baud == options.com1_baud);
+        for (unsigned int i = 0; i < OPTION_COMS; i++) {
+            require(again.com[i].wanted == options.com[i].wanted);
+            require(again.com[i].line.place.address == options.com[i].line.place.address);
+        }
+        require(again.framebuffer == options.framebuffer);
         require(again.vga == options.vga && again.log_level == options.log_level);
         require(again.dom0 == options.dom0 && again.reboot == options.reboot);
         require(again.debug_fault == options.debug_fault);

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -74,12 +76,47 @@ static void test_lines_above_the_level_are_dropped(void **state)
     assert_heard("(BERTH) error: seen\n");
 }
 
-static void test_nothing_happens_without_a_sink(void **state)
+static void test_without_a_sink_lines_are_kept_for_later(void **state)
 {
+    static struct block before;
+
+    (void)state;
+    log_replay(listen);
+    before = heard;
+    start_listening(NULL);
+    log_set_sink(NULL);
+    log_error("nobody listens %s", "yet");
+    log_debug("above the level");
+    assert_heard("");
+    log_replay(listen);
+    put_string(&before, "(BERTH) error: nobody listens yet\n");
+    assert_heard((const char *)before.bytes);
+}
+
+static void test_replay_begins_with_a_whole_line_when_much_is_lost(void **state)
+{
+    static const char lost[] = "(BERTH) (earlier lines are not kept)\n";
+    char line[64];
+
     (void)state;
     log_set_sink(NULL);
-    log_error("nobody listens %s", "here");
-    assert_heard("");
+    for (int i = 0; i < 10000; i++) {
+        log_info("line %d", i);
+    }
+    log_replay(listen);
+    assert_in_range(heard.size, LOG_KEPT_BYTES - 32, LOG_KEPT_BYTES + sizeof(lost));
+    put8(&heard, 0);
+    assert_memory_equal(heard.bytes, lost, sizeof(lost) - 1);
+    const char *at = (const char *)heard.bytes + sizeof(lost) - 1;
+    int number = atoi(at + sizeof("(BERTH) line ") - 1);
+
+    for (; number < 10000; number++) {
+        const int bytes = snprintf(line, sizeof(line), "(BERTH) line %d\n", number);
+
+        assert_memory_equal(at, line, bytes);
+        at += bytes;
+    }
+    assert_int_equal(*at, 0);
 }
 
 /* Around the buffer's length, and many times as long. */
@@ -112,7 +149,9 @@ int main(void)
         cmocka_unit_test_setup(test_empty_line_is_prefix_and_end, start_listening),
         cmocka_unit_test_setup(test_levels_name_themselves, start_listening),
         cmocka_unit_test_setup(test_lines_above_the_level_are_dropped, start_listening),
-        cmocka_unit_test_setup(test_nothing_happens_without_a_sink, start_listening),
+        cmocka_unit_test_setup(test_without_a_sink_lines_are_kept_for_later, start_listening),
+        cmocka_unit_test_setup(test_replay_begins_with_a_whole_line_when_much_is_lost,
+                               start_listening),
         cmocka_unit_test_setup(test_long_lines_come_in_parts_and_are_never_cut, start_listening),
     };
 

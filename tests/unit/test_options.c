@@ -26,9 +26,15 @@ static void parse(const char *cmdline)
 
 static void assert_defaults(void)
 {
-    assert_true(options.com1);
-    assert_int_equal(options.com1_baud, 115200);
+    assert_true(options.com[0].wanted);
+    assert_false(options.com[0].named);
+    assert_int_equal(options.com[0].line.baud, 115200);
+    assert_int_equal(options.com[0].line.place.address, 0x3f8);
+    assert_false(options.com[1].wanted);
+    assert_int_equal(options.com[1].line.place.address, 0x2f8);
     assert_true(options.vga);
+    assert_true(options.framebuffer);
+    assert_false(options.framebuffer_named);
     assert_int_equal(options.log_level, LOG_INFO);
     assert_int_equal(options.dom0, DOM0_AUTO);
     assert_false(options.reboot);
@@ -78,8 +84,8 @@ static void test_com1_takes_every_divisor_of_115200_that_fits_the_latch(void **s
         snprintf(line, sizeof(line), "com1=%u", baud);
         parse(line);
         assert_int_equal(options.warning_count, good ? 0 : 1);
-        assert_int_equal(options.com1_baud, good ? baud : 115200);
-        assert_true(options.com1);
+        assert_int_equal(options.com[0].line.baud, good ? baud : 115200);
+        assert_true(options.com[0].wanted);
     }
 }
 
@@ -87,9 +93,11 @@ static void test_com1_line_format(void **state)
 {
     (void)state;
     parse_cleanly("com1=9600,8n1");
-    assert_int_equal(options.com1_baud, 9600);
+    assert_int_equal(options.com[0].line.baud, 9600);
     assert_refused("com1=9600,", OPTION_MALFORMED);
-    assert_refused("com1=9600,7e1", OPTION_MALFORMED);
+    parse_cleanly("com1=9600,7e1");
+    assert_int_equal(options.com[0].line.line_control, 0x1a);
+    assert_refused("com1=9600,6n1", OPTION_MALFORMED);
     assert_refused("com1=9600,8n1,", OPTION_MALFORMED);
     assert_refused("com1=115200,8n1,,", OPTION_MALFORMED);
     assert_refused("com1=9600x", OPTION_MALFORMED);
@@ -112,18 +120,18 @@ static void test_com1_off_is_no_console_whatever_the_order(void **state)
 {
     (void)state;
     parse_cleanly("com1=off");
-    assert_false(options.com1);
+    assert_false(options.com[0].wanted);
     assert_true(options.vga);
     parse_cleanly("com1=off console=com1");
-    assert_false(options.com1);
+    assert_false(options.com[0].wanted);
     parse_cleanly("console=com1 com1=off");
-    assert_false(options.com1);
+    assert_false(options.com[0].wanted);
     parse_cleanly("com1=off com1=38400");
-    assert_true(options.com1);
+    assert_true(options.com[0].wanted);
     parse_cleanly("com1=115200 console=vga");
-    assert_false(options.com1);
+    assert_false(options.com[0].wanted);
     parse_cleanly("console=vga com1=115200");
-    assert_false(options.com1);
+    assert_false(options.com[0].wanted);
 }
 
 static void test_console_lists(void **state)
@@ -131,29 +139,70 @@ static void test_console_lists(void **state)
     static const struct {
         const char *line;
         bool com1;
+        bool com2;
         bool vga;
+        bool fb;
     } cases[] = {
-        {"console=com1", true, false},
-        {"console=vga", false, true},
-        {"console=com1,vga", true, true},
-        {"console=vga,com1", true, true},
-        {"console=none", false, false},
-        {"console=com1,com1", true, false},
-        {"console=none console=vga", false, true},
+        {"console=com1", true, false, false, false},
+        {"console=com2", false, true, false, false},
+        {"console=vga", false, false, true, false},
+        {"console=fb", false, false, false, true},
+        {"console=com1,vga", true, false, true, false},
+        {"console=fb,vga,com2,com1", true, true, true, true},
+        {"console=none", false, false, false, false},
+        {"console=com1,com1", true, false, false, false},
+        {"console=none console=vga", false, false, true, false},
+        {"com2=9600", true, true, true, true},
+        {"com2=9600 console=vga", false, false, true, false},
+        {"com2=off", true, false, true, true},
+        {"com2=off console=com1,com2", true, false, false, false},
+        {"com2=9600 com2=off", true, false, true, true},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         parse_cleanly(cases[i].line);
-        assert_int_equal(options.com1, cases[i].com1);
+        assert_int_equal(options.com[0].wanted, cases[i].com1);
+        assert_int_equal(options.com[1].wanted, cases[i].com2);
         assert_int_equal(options.vga, cases[i].vga);
+        assert_int_equal(options.framebuffer, cases[i].fb);
     }
+}
+
+/* What the command line asks for is missed when it is not there. */
+static void test_consoles_that_are_named(void **state)
+{
+    (void)state;
+    parse_cleanly("com1=115200");
+    assert_true(options.com[0].named && !options.framebuffer_named);
+    parse_cleanly("com1=115200 com1=off");
+    assert_false(options.com[0].named);
+    parse_cleanly("com1=115200 console=vga,com2");
+    assert_true(!options.com[0].named && options.com[1].named);
+    parse_cleanly("console=fb");
+    assert_true(options.framebuffer_named && !options.com[0].named);
+    parse_cleanly("com2=9600,7o1,0x2e8");
+    assert_true(options.com[1].named);
+    assert_int_equal(options.com[1].line.baud, 9600);
+    assert_int_equal(options.com[1].line.line_control, 0x0a);
+    assert_int_equal(options.com[1].line.place.address, 0x2e8);
+    assert_int_equal(options.com[0].line.baud, 115200);
+}
+
+/* The last one counts as a whole. */
+static void test_a_second_description_starts_from_the_default(void **state)
+{
+    (void)state;
+    parse_cleanly("com1=9600,7e1,0x2f8 com1=57600");
+    assert_int_equal(options.com[0].line.baud, 57600);
+    assert_int_equal(options.com[0].line.line_control, 0x03);
+    assert_int_equal(options.com[0].line.place.address, 0x3f8);
 }
 
 static void test_console_lists_that_are_none(void **state)
 {
     static const char *const lines[] = {
-        "console",          "console=",          "console=com2",      "console=com1,",
+        "console",          "console=",          "console=com3",      "console=com1,",
         "console=,vga",     "console=vgax",      "console=com1,none", "console=none,vga",
         "console=com1;vga", "console=com1,,vga",
     };
@@ -239,7 +288,7 @@ static void test_last_one_counts(void **state)
 {
     (void)state;
     parse_cleanly("com1=9600 dom0=pv loglevel=debug com1=57600 dom0=native loglevel=error");
-    assert_int_equal(options.com1_baud, 57600);
+    assert_int_equal(options.com[0].line.baud, 57600);
     assert_int_equal(options.dom0, DOM0_NATIVE);
     assert_int_equal(options.log_level, LOG_ERROR);
 }
@@ -248,9 +297,9 @@ static void test_malformed_repetition_does_not_undo_a_good_one(void **state)
 {
     (void)state;
     assert_one_warning("com1=9600 com1=17", OPTION_MALFORMED, "com1=17");
-    assert_int_equal(options.com1_baud, 9600);
+    assert_int_equal(options.com[0].line.baud, 9600);
     assert_one_warning("console=none console=com1,lpt", OPTION_MALFORMED, "console=com1,lpt");
-    assert_false(options.com1);
+    assert_false(options.com[0].wanted);
     assert_false(options.vga);
 }
 
@@ -258,7 +307,7 @@ static void test_blanks_around_and_at_the_end(void **state)
 {
     (void)state;
     parse_cleanly("  \t com1=9600 \t  dom0=pv   ");
-    assert_int_equal(options.com1_baud, 9600);
+    assert_int_equal(options.com[0].line.baud, 9600);
     assert_int_equal(options.dom0, DOM0_PV);
     parse_cleanly("reboot\n");
     assert_true(options.reboot);
@@ -267,7 +316,7 @@ static void test_blanks_around_and_at_the_end(void **state)
 static void test_unknown_words(void **state)
 {
     static const char *const words[] = {
-        "quiet", "com2=115200", "com", "com11=9600",  "=",
+        "quiet", "com3=115200", "com", "com11=9600",  "=",
         "=off",  "COM1=off",    "--",  "/boot/berth", "vga=ask",
     };
 
@@ -281,7 +330,7 @@ static void test_quotes_are_removed_wherever_they_stand(void **state)
 {
     (void)state;
     parse_cleanly("\"com1=9600\" dom0=\"pv\" lo\"glev\"el=\"\"debug re\"\"boot");
-    assert_int_equal(options.com1_baud, 9600);
+    assert_int_equal(options.com[0].line.baud, 9600);
     assert_int_equal(options.dom0, DOM0_PV);
     assert_int_equal(options.log_level, LOG_DEBUG);
     assert_true(options.reboot);
@@ -329,7 +378,7 @@ static void test_words_of_128_bytes_are_ignored(void **state)
         parse(line);
         if (bytes < 128) {
             assert_int_equal(options.warning_count, 0);
-            assert_int_equal(options.com1_baud, 9600);
+            assert_int_equal(options.com[0].line.baud, 9600);
         } else {
             assert_int_equal(options.warnings[0].defect, OPTION_TOO_LONG);
             assert_int_equal(strlen(options.warnings[0].word), 127);
@@ -372,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_com1_numbers_that_are_none),
         cmocka_unit_test(test_com1_off_is_no_console_whatever_the_order),
         cmocka_unit_test(test_console_lists),
+        cmocka_unit_test(test_consoles_that_are_named),
+        cmocka_unit_test(test_a_second_description_starts_from_the_default),
         cmocka_unit_test(test_console_lists_that_are_none),
         cmocka_unit_test(test_every_log_level),
         cmocka_unit_test(test_every_dom0_mode),

@@ -18,13 +18,14 @@ extern const uint64_t boot_page_table_l4[];
 
 static struct page_pool pool;
 
-uint64_t page_tables_bytes(const struct memmap *map)
+uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
 {
     const struct prange high = {IDENTITY_MAP_BYTES, UINT64_MAX};
     uint64_t pages = paging_pages_for_ram(map, IDENTITY_MAP_BYTES);
 
     pages += PAGING_PAGES_FOR_SMALL; /* the image */
     pages += PAGING_PAGES_FOR_SMALL; /* the screen */
+    pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
     if (memmap_touches_ram(map, high)) {
         pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
     }
@@ -68,8 +69,22 @@ static bool screen_map(const struct memmap *map)
                                                    prange_bytes(screen), PTE_DATA + PTE_UNCACHED});
 }
 
+static bool devices_map(struct device_list devices)
+{
+    bool fits = true;
+
+    for (uint32_t i = 0; i < devices.count; i++) {
+        const struct prange range = devices.ranges[i];
+
+        fits = fits && paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + range.start,
+                                                               range.start, prange_bytes(range),
+                                                               PTE_DATA + PTE_UNCACHED});
+    }
+    return fits;
+}
+
 bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
-                       struct prange room)
+                       struct device_list devices, struct prange room)
 {
     pool = (struct page_pool){
         .tables = physmap_low((paddr_t){room.start}),
@@ -79,7 +94,7 @@ bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, pa
     };
 
     paging_start(&pool);
-    if (!image_map(image) || !screen_map(map) ||
+    if (!image_map(image) || !screen_map(map) || !devices_map(devices) ||
         !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
         return false;
     }

@@ -25,6 +25,11 @@ void *physmap_low(paddr_t pa)
     return (void *)(direct_map + pa.pa);
 }
 
+volatile void *physmap_device(paddr_t pa)
+{
+    return (volatile void *)(direct_map + pa.pa);
+}
+
 void physmap_copy(paddr_t to, paddr_t from, uint64_t bytes)
 {
     memmove((void *)(direct_map + to.pa), (const void *)(direct_map + from.pa), bytes);

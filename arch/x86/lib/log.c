@@ -1,16 +1,22 @@
 /*
- * The log. The sink and the level below are the only state in lib; the device layer and start-up
- * fill them.
+ * The log. The sink, the level and what is kept are the only state in lib; the device layer and start-up
+ * fill the first two.
  */
 #include "log.h"
+
+#include "compiler.h"
 #include "format_output.h"
 #include "mem.h"
+#include "ring.h"
 
 #define LOG_PREFIX     "(BERTH) "
 #define LOG_PART_BYTES 1024
+#define LOG_LOST       LOG_PREFIX "(earlier lines are not kept)\n"
 
 static log_sink_fn *log_sink;
 static enum log_level log_level = LOG_INFO;
+static char kept_bytes[LOG_KEPT_BYTES] NOINIT;
+static uint64_t kept_written;
 
 void log_set_sink(log_sink_fn *sink)
 {
@@ -22,19 +28,48 @@ void log_set_level(enum log_level level)
     log_level = level;
 }
 
-static void send_to_sink(struct format_output *output)
+/* No pointer is kept: the image may move. */
+static struct ring kept(void)
 {
-    log_sink(output->to, output->used);
+    return (struct ring){kept_bytes, sizeof(kept_bytes), kept_written};
+}
+
+void log_replay(log_sink_fn *to)
+{
+    const struct ring ring = kept();
+    uint64_t at = ring_first_line(&ring);
+    const char *piece;
+    size_t bytes;
+
+    if (at > 0) {
+        to(LOG_LOST, sizeof(LOG_LOST) - 1);
+    }
+    while ((bytes = ring_piece(&ring, at, &piece)) > 0) {
+        to(piece, bytes);
+        at += bytes;
+    }
+}
+
+/* Kept first: a sink that fails for good does not take the line along. */
+static void part_end(struct format_output *output)
+{
+    struct ring ring = kept();
+
+    ring_add(&ring, output->to, output->used);
+    kept_written = ring.written;
+    if (log_sink) {
+        log_sink(output->to, output->used);
+    }
     output->used = 0;
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
     char part[LOG_PART_BYTES + 1]; /* one more: the line end never needs a part of its own */
-    struct format_output output = {.to = part, .size = LOG_PART_BYTES, .empty = send_to_sink};
+    struct format_output output = {.to = part, .size = LOG_PART_BYTES, .empty = part_end};
     va_list args;
 
-    if (!log_sink || level > log_level) {
+    if (level > log_level) {
         return;
     }
     memcpy(part, LOG_PREFIX, sizeof(LOG_PREFIX) - 1);
@@ -43,5 +78,5 @@ void log_line(enum log_level level, const char *format, ...)
     format_output(&output, format, args);
     va_end(args);
     part[output.used++] = '\n';
-    send_to_sink(&output);
+    part_end(&output);
 }

@@ -1,6 +1,7 @@
 /*
  * The final page tables: Berth's own image page by page with the rights that each section needs, and the
- * RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen.
+ * RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen and the consoles'
+ * device memory.
  * (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
@@ -12,18 +13,26 @@
 #include "caps.h"
 #include "memmap.h"
 
-/* How much memory they take at most: whole pages. */
-uint64_t page_tables_bytes(const struct memmap *map);
+/* Device memory that they are to map uncached: whole pages above 1 MiB, not overlapping, none of which holds RAM. */
+struct device_list {
+    const struct prange *ranges; /* each at most 1 GiB */
+    uint32_t count;              /* at most PAGE_TABLES_DEVICES */
+};
+#define PAGE_TABLES_DEVICES 3
+
+/* How much memory they take at most, with so many devices: whole pages. */
+uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices);
 
 /*
  * Build them, and switch to them.
  *
- * @image   where Berth is
- * @room    page_tables_bytes() of RAM below 4 GiB, page-aligned, which nobody else uses
- * @return  false when that is not enough: it was counted wrongly
+ * @image    where Berth is
+ * @devices  at their places in the direct map
+ * @room     page_tables_bytes() of RAM below 4 GiB, page-aligned, which nobody else uses
+ * @return   false when that is not enough: it was counted wrongly
  */
 bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
-                       struct prange room);
+                       struct device_list devices, struct prange room);
 
 /*
  * Map memory above 4 GiB, too (of the range what lies there), at its place in the direct map. Once.

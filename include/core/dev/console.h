@@ -1,5 +1,6 @@
 /*
- * The consoles behind the log. Starting them installs the log's sink.
+ * The consoles behind the log. Starting them installs the log's sink. A console that comes up late is given the log
+ * from its beginning; one that does not answer, or faults, is not asked again.
  */
 #ifndef DEV_CONSOLE_H
 #define DEV_CONSOLE_H
@@ -9,28 +10,36 @@
 #include <stdint.h>
 
 #include "boot_info.h"
+#include "memmap.h"
 #include "options.h"
+#include "page_tables.h"
 
 /*
- * Start the consoles that the options name and the machine has.
+ * Start the consoles that the options name and the machine has, as far as the boot tables map them.
  *
- * @framebuffer  what the loader says is on display on a PC BIOS: VGA text is used unless it names a graphics mode;
- *               NULL where there is no VGA text, under UEFI
+ * @info  where text and pixels are on display, and what is RAM; NULL when it could not be decoded: VGA text is tried
  */
-void console_start(const struct options *options, const struct boot_framebuffer *framebuffer);
+void console_start(const struct options *options, const struct boot_info *info);
 
-/* For a report before console_start: COM1 and VGA text as they are by default. Nothing when they
- * are started. */
+/* Log what is missing of the consoles that the options name. */
+void console_report(void);
+
+/*
+ * The devices' memory that the final page tables are to map. A console whose memory turns out to be RAM, or beyond what
+ * the processor can address, ends here.
+ *
+ * @return  whole pages that do not overlap, none of which holds RAM; valid until the next call
+ */
+struct device_list console_devices(const struct memmap *map, unsigned int physical_bits);
+
+/* The final page tables are in force: start the consoles that only they map. */
+void console_continue(void);
+
+/* The boot tables are about to come back: end these again. */
+void console_retreat(void);
+
+/* For a report before console_start has started any: COM1 and VGA text as they are by default. */
 void console_emergency(void);
-
-/*
- * A 16550 on COM1. Sending waits for the device only so long (UART_WAIT_READS); one that does not
- * answer in that time is never asked again. Line ends become CR LF.
- *
- * @return  false when there is none
- */
-bool com1_start(uint32_t baud);
-void com1_send(const char *text, size_t bytes);
 
 /*
  * The VGA text screen, 80 by 25 at 0xb8000.

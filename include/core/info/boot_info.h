@@ -13,6 +13,7 @@
 
 #include "addr.h"
 #include "cursor.h"
+#include "glyph.h"
 #include "status.h"
 
 #define BOOT_MODULES_MAX   64
@@ -91,6 +92,7 @@ enum framebuffer_kind {
     FRAMEBUFFER_RGB,
 };
 
+/* Writer: the decoders. What the console may make of it: screen.h. */
 struct boot_framebuffer {
     enum framebuffer_kind kind;
     paddr_t base;
@@ -98,10 +100,7 @@ struct boot_framebuffer {
     uint32_t width;
     uint32_t height;
     uint8_t bits_per_pixel;
-    struct {
-        uint8_t position; /* of the lowest bit */
-        uint8_t size_bits;
-    } red, green, blue;
+    struct pixel_field red, green, blue;
 };
 
 struct boot_efi {
@@ -168,6 +167,9 @@ struct boot_info {
  */
 struct status boot_info_decode(const struct entry_regs *regs, const struct physical_view *memory,
                                struct boot_info *out);
+
+/* Does any byte of [range) lie in what the loader calls RAM? For who cannot wait for the memory map to be mended. */
+bool boot_info_touches_ram(const struct boot_info *info, struct prange range);
 
 /*
  * Decode a multiboot2 information block. Unknown tags are skipped; of a tag that comes twice the

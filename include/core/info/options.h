@@ -1,7 +1,8 @@
 /*
  * Berth's command line.
  *
- *   com1=BAUD[,8n1] | off     console=com1,vga | none     loglevel=error|warning|info|debug
+ *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,vga,fb | none
+ *   loglevel=error|warning|info|debug
  *   dom0=auto|native|hvm|pvh|pv     reboot
  *   debug=int-N|ud|df|gp|pf   raise a fault on purpose, N = vector 0 to 31
  *
@@ -16,10 +17,11 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "serial.h"
 
 #define OPTION_WARNINGS_MAX 16
 #define OPTION_WORD_BYTES   128
-#define OPTION_BAUD_DEFAULT 115200
+#define OPTION_COMS         2
 
 enum dom0_mode {
     DOM0_AUTO,
@@ -50,10 +52,18 @@ enum debug_fault {
     DEBUG_PF,
 };
 
+/* A console on a serial line. */
+struct com_option {
+    bool wanted;
+    bool named; /* the command line asks for it, so it is missed when it is not there */
+    struct serial_line line;
+};
+
 struct options {
-    bool com1;          /* a console on COM1 */
-    uint32_t com1_baud; /* a divisor of 115200 */
-    bool vga;           /* a console on VGA text */
+    struct com_option com[OPTION_COMS]; /* com1, com2 */
+    bool vga;                           /* a console on VGA text */
+    bool framebuffer;                   /* a console on the linear framebuffer */
+    bool framebuffer_named;             /* as com_option.named */
     enum log_level log_level;
     enum dom0_mode dom0;
     bool reboot; /* after a fatal error, instead of staying halted */
@@ -63,7 +73,10 @@ struct options {
     struct option_warning warnings[OPTION_WARNINGS_MAX];
 };
 
-/* Defaults are com1=115200, console=com1,vga, loglevel=info, dom0=auto. */
+/*
+ * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other end: it
+ * is a console only where com2= or console= names it.
+ */
 void options_parse(const char *cmdline, struct options *out);
 
 #endif

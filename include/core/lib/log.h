@@ -1,6 +1,6 @@
 /*
  * The log: lines, each prefixed with "(BERTH) ". The device layer fills the sink; until then
- * nothing is printed. Line ends are "\n" here, and whatever the device needs there.
+ * lines are only kept. Line ends are "\n" here, and whatever the device needs there.
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
@@ -18,8 +18,16 @@ enum log_level {
  * given. */
 typedef void log_sink_fn(const char *text, size_t bytes);
 
+/* How much of the log is kept for consoles that come up late. */
+#define LOG_KEPT_BYTES 32768
+
 /* Called by the device layer only. */
 void log_set_sink(log_sink_fn *sink);
+/*
+ * Give everything that was printed so far to `to`, whether there was a sink or not: from the first line, or, beyond
+ * LOG_KEPT_BYTES, from the first one that is wholly kept, after a line which says so.
+ */
+void log_replay(log_sink_fn *to);
 /* Lines above this level are dropped. Called once, after the command line is known. */
 void log_set_level(enum log_level level);
 

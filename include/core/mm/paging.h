@@ -58,8 +58,9 @@ bool paging_map_ram(struct page_pool *pool, const struct memmap *map, uint64_t b
  */
 uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below);
 
-/* The most that one further range takes: within 2 MiB; and of at most 4 GiB, anywhere. */
+/* The most that one further range takes: within 2 MiB; and of at most 1 GiB or 4 GiB, anywhere. */
 #define PAGING_PAGES_FOR_SMALL 3
+#define PAGING_PAGES_FOR_1_GIB 6
 #define PAGING_PAGES_FOR_4_GIB 9
 
 #endif

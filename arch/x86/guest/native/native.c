@@ -5,6 +5,7 @@
 #include "native.h"
 
 #include "abi/linux_entry.h"
+#include "console.h"
 #include "image.h"
 #include "page_tables.h"
 
@@ -31,6 +32,7 @@ NORETURN void native_start(const struct native_entry *entry)
         (native_jump_fn *)at_load_address(entry, (const void *)(uintptr_t)linked);
     const uint8_t *gdt = entry->entry_64 ? native_gdt_64 : native_gdt_32;
 
+    console_retreat();
     /* Linux expects its memory at its own address, to be written and executed. */
     page_tables_use_boot(entry->image);
     jump(native_entry_point(entry).pa, entry->zero_page.pa, at_load_address(entry, gdt),

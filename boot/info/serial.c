@@ -1,0 +1,130 @@
+/*
+ * What the command line says of a serial line.
+ */
+#include "serial.h"
+
+#include <stddef.h>
+
+#include "addr.h"
+#include "mem.h"
+#include "number.h"
+#include "x86/paging.h"
+#include "x86/ports.h"
+
+#define DIVISOR_MAX    0xffff /* the divisor latch has 16 bits */
+#define PORT_MAX       (0x10000 - SERIAL_REGISTERS)
+#define ADDRESS_LEAST  MIB(1)
+#define ADDRESS_MAX    ((1ULL << 52) - PAGE_BYTES) /* what page tables can name */
+#define STRIDE_DEFAULT 4
+#define FORMAT_LENGTH  3
+
+struct serial_line serial_default(uint16_t port)
+{
+    return (struct serial_line){
+        .baud = SERIAL_BAUD_DEFAULT,
+        .line_control = UART_8N1,
+        .place = {.space = SERIAL_IN_PORTS, .address = port, .stride_bytes = 1},
+    };
+}
+
+static bool baud_take(const char **at, uint32_t *baud)
+{
+    uint64_t number;
+
+    if (!number_take(at, NUMBER_DECIMAL, UART_BAUD_BASE, &number) || number == 0 ||
+        UART_BAUD_BASE % number != 0 || UART_BAUD_BASE / number > DIVISOR_MAX) {
+        return false;
+    }
+    *baud = (uint32_t)number;
+    return true;
+}
+
+static bool parity_bits(char letter, uint8_t *bits)
+{
+    static const char letters[] = "noems";
+    static const uint8_t values[] = {UART_PARITY_NONE, UART_PARITY_ODD, UART_PARITY_EVEN,
+                                     UART_PARITY_MARK, UART_PARITY_SPACE};
+
+    for (size_t i = 0; i < sizeof(values); i++) {
+        if (letters[i] == letter) {
+            *bits = values[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool format_take(const char **at, uint8_t *line_control)
+{
+    const char *const text = *at;
+    uint8_t parity;
+
+    if ((text[0] != '7' && text[0] != '8') || !parity_bits(text[1], &parity) ||
+        (text[2] != '1' && text[2] != '2')) {
+        return false;
+    }
+    *line_control = (uint8_t)((text[0] == '8' ? UART_8_BITS : UART_7_BITS) | parity |
+                              (text[2] == '2' ? UART_2_STOP_BITS : 0));
+    *at += FORMAT_LENGTH;
+    return true;
+}
+
+static bool place_take(const char **at, struct serial_place *place)
+{
+    uint64_t address;
+
+    if (strcmp(*at, "pci") == 0) {
+        *at += strlen(*at);
+        *place = (struct serial_place){.space = SERIAL_ON_PCI};
+        return true;
+    }
+    if (strncmp(*at, "0x", 2) != 0) {
+        return false;
+    }
+    *at += 2;
+    if (!number_take(at, NUMBER_HEX, ADDRESS_MAX, &address)) {
+        return false;
+    }
+    if (address <= UINT16_MAX) {
+        *place = (struct serial_place){SERIAL_IN_PORTS, address, 1};
+        return address <= PORT_MAX;
+    }
+    *place = (struct serial_place){SERIAL_IN_MEMORY, address, STRIDE_DEFAULT};
+    if (strncmp(*at, "/1", 2) == 0) {
+        place->stride_bytes = 1;
+        *at += 2;
+    }
+    return address >= ADDRESS_LEAST && address % place->stride_bytes == 0;
+}
+
+/* Is there another part behind a comma? */
+static bool comma_take(const char **at)
+{
+    if (**at != ',') {
+        return false;
+    }
+    (*at)++;
+    return true;
+}
+
+bool serial_parse(const char *text, struct serial_line *line)
+{
+    struct serial_line parsed = *line;
+
+    if (!baud_take(&text, &parsed.baud)) {
+        return false;
+    }
+    if (comma_take(&text)) {
+        if (!format_take(&text, &parsed.line_control)) {
+            return false;
+        }
+        if (comma_take(&text) && !place_take(&text, &parsed.place)) {
+            return false;
+        }
+    }
+    if (*text != '\0') {
+        return false;
+    }
+    *line = parsed;
+    return true;
+}
