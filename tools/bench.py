@@ -2,13 +2,16 @@
 """What Berth costs, counted in instructions: QEMU's icount clock, and a plugin that counts (tools/bench_plugin.c).
 
 usage: bench.py [--build build] [--kernel amd64|cloud] [--functions N]
+       bench.py [--build build] [--kernel amd64|cloud] --phases FILE
 
 Prints the size of the image; for several sizes of RAM the instructions from Berth's entry to __start_xen and from there
 to the kernel's first instruction, with the console quiet and the copying of kernel and initrd apart; the functions they
-went to; and the way to userspace beside GRUB's own `linux` command.
+went to; and the way to userspace beside GRUB's own `linux` command. With --phases it writes what each phase of a boot
+takes, as JSON, for the report of the matrix (tools/report.py).
 """
 import argparse
 import bisect
+import json
 import pathlib
 import re
 import subprocess
@@ -30,6 +33,18 @@ RUN_SECONDS = 300
 # Where GRUB's `linux` command enters a kernel: its preferred address, in 32-bit mode.
 # Linux Documentation/arch/x86/boot.rst, "32-bit BOOT PROTOCOL".
 PREFERRED_ADDRESS = 0x1000000
+
+# The phases of a boot, and the function that each begins with; the first at Berth's entry, the last up to the kernel's.
+PHASES = [
+    ("entry: descriptors, boot page tables, .bss", None),
+    ("the loader's information", "__start_xen"),
+    ("memory map", "memmap_build"),
+    ("the image settles; ACPI's root pointer", "guest_rsdp"),
+    ("final page tables", "page_tables_bytes"),
+    ("kernel read, everything placed", "guest_prepare"),
+    ("zero page; kernel and initrd to their places", "guest_put_in_place"),
+    ("the jump", "native_start"),
+]
 
 
 class BenchError(Exception):
@@ -150,6 +165,16 @@ class Bench:
         reached, _, _ = self.counted(self.berth_iso(kernel, ""), memory, marks, stop=True)
         return ((reached["start"] - reached["entry"]).total, (reached["kernel"] - reached["start"]).total), logged
 
+    def phases(self, kernel, memory="1G"):
+        """[(phase, instructions)] of a boot with the console quiet."""
+        (entry, *_, last), _ = self.places(kernel, memory)
+        marks = [entry, *((function, self.symbols[function]) for _, function in PHASES[1:]), last]
+        reached, _, _ = self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True)
+        ends = [name for name, _ in marks[1:]]
+        starts = [name for name, _ in marks[:-1]]
+        return [(phase, (reached[end] - reached[start]).total)
+                for (phase, _), start, end in zip(PHASES, starts, ends)]
+
     def by_function(self, profile):
         places = sorted((address, name) for name, address in self.symbols.items())
         starts = [address for address, _ in places]
@@ -207,8 +232,15 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--kernel", choices=("amd64", "cloud"), default="amd64")
     parser.add_argument("--functions", type=int, default=12)
+    parser.add_argument("--phases", metavar="FILE", type=pathlib.Path)
     arguments = parser.parse_args()
     try:
+        if arguments.phases:
+            phases = Bench(arguments.build).phases(arguments.kernel)
+            arguments.phases.parent.mkdir(parents=True, exist_ok=True)
+            record = {"phases": [{"name": name, "tsc": count} for name, count in phases]}
+            arguments.phases.write_text(json.dumps(record) + "\n")
+            return
         report(Bench(arguments.build), arguments.kernel, arguments.functions)
     except (BenchError, mkiso.IsoError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"bench: {error}")

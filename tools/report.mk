@@ -3,8 +3,11 @@
 .PHONY: report report-screenshot
 
 ## report             the matrix' results as one page, build/report.html
-report:
+report: $(BUILD)/matrix/phases.json
 	$(Q)tools/report.py --results $(BUILD)/matrix --out $(BUILD)/report.html
+
+$(BUILD)/matrix/phases.json: $(BUILD)/berth $(BUILD)/bench-plugin.so $(BUILD)/kernel/cloud/vmlinuz $(BUILD)/initrd-quiet.gz
+	$(Q)tools/bench.py --build $(BUILD) --kernel cloud --phases $@
 
 # Chromium is no package that anything else needs: whoever makes the picture installs it.
 SCREENSHOT ?= docs/report.png

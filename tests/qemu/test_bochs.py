@@ -93,7 +93,6 @@ def test_multiboot1(case, model):
 
 # --- the test of the test -----------------------------------------------------------------------------------------
 BOOT_FS = 0x20           # SEL_BOOT_FS, include/x86/segments.h
-FS_LIMIT = 0x1FF         # a slot, in pages
 FILE_HEADER = 0x1000     # in front of the image in its file
 
 
@@ -101,7 +100,8 @@ def with_short_fs(case, first_beyond):
     """The image, with a limit of %fs that ends right before the page of the symbol `first_beyond`."""
     image, symbol = bytearray(case.berth.read_bytes()), symbols(case.debug_image)
     at = FILE_HEADER + symbol["boot_gdt"] - symbol["_start"] + BOOT_FS
-    assert image[at:at + 2] == FS_LIMIT.to_bytes(2, "little")
+    limit = (symbol["_end"] - symbol["_start"]) // PAGE - 1
+    assert image[at:at + 2] == limit.to_bytes(2, "little")
     image[at:at + 2] = ((symbol[first_beyond] - symbol["_start"]) // PAGE - 1).to_bytes(2, "little")
     return bytes(image)
 

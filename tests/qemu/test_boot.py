@@ -1,7 +1,6 @@
 """Berth runs, and Linux after it, wherever GRUB 2 puts the image (BIOS)."""
 import struct
 
-import berth_qemu
 import mb2patch
 import pytest
 from berth_qemu import LINUX_WORDS
@@ -16,8 +15,6 @@ PCI_HOLE = 3 << 30
 LINKED_BASE = 2 * MIB
 
 PT_LOAD = 1
-# What tests/guests/zeropage writes to the exit port when all its checks passed.
-GUEST_PASS = 0x10
 
 
 def image_memory_bytes(image):
@@ -117,15 +114,3 @@ def test_command_lines_arrive_as_they_were_given(case):
         assert report.cmdline == kernel_cmdline
         assert vm.log.cmdline == "loglevel=debug"
         assert vm.log.modules[0]["cmdline"] == kernel_cmdline
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("base", range(2 * MIB, 254 * MIB, SLOT), ids=hex)
-def test_every_slot_of_a_small_machine(case, base):
-    """With the checking guest as the kernel: a boot of it takes a second."""
-    kernel = case.build / "guests/zp64.bzimage"
-    iso = case.berth_iso(image=pinned(case, base), modules=[(kernel, "one")])
-    with case.machine(iso=iso, machine="pc", memory="256M") as vm:
-        vm.wait_for(r"^GUEST-OK ")
-        assert vm.wait_exit() == berth_qemu.debug_exit_status(GUEST_PASS)
-        assert vm.log.base == base and vm.log.boot["moved-by"] == "loader"

@@ -351,8 +351,8 @@ def test_no_room_for_a_file(hostile):
 @direct_only
 @pytest.mark.slow
 def test_no_room_below_4_gib_for_an_image_above(hostile):
-    hostile.memory = "4G"
-    hostile.move_image(5 * GIB)
+    hostile.memory = "12G"
+    hostile.move_image(12 * GIB)
     hostile.lines = hostile.take_all(RESERVED)
     outcome = hostile.run()
     assert back_in_firmware(outcome) <= FIRMWARES_OWN

@@ -164,11 +164,16 @@ def read_cases(path):
     return list(cases.values()), unreadable
 
 
-def read_run(path):
+def read_object(path):
+    """The object in a file; an empty one where there is none."""
     try:
-        record = decoded(path.read_bytes().decode("utf-8", "replace")) or {}
+        return decoded(path.read_bytes().decode("utf-8", "replace")) or {}
     except OSError:
-        record = {}
+        return {}
+
+
+def read_run(path):
+    record = read_object(path)
     run = Run(facts={key: text(value) for key, value in record.items() if not isinstance(value, (dict, list))})
     for name, group in mapping(record.get("groups")).items():
         run.expected[name] = whole(mapping(group).get("planned"))
@@ -176,7 +181,8 @@ def read_run(path):
             run.expected[name] = whole(mapping(group).get("count"))
         run.seconds[name] = positive(mapping(group).get("seconds"))
     run.elapsed = positive(record.get("elapsed"))
-    phases = [Phase(text(item.get("name")), whole(item.get("tsc"))) for item in items(record.get("phases"))]
+    counted = record.get("phases") or read_object(path.with_name("phases.json")).get("phases")
+    phases = [Phase(text(item.get("name")), whole(item.get("tsc"))) for item in items(counted)]
     run.phases = [phase for phase in phases if phase.ticks is not None]
     run.impossible = {(text(item.get("loader")), text(item.get("machine"))): text(item.get("reason"))
                       for item in items(record.get("impossible"))}

@@ -65,11 +65,13 @@ class Setup:
 def with_grub(target, protocol="multiboot2", firmware=()):
     def arguments(setup):
         files = {"kernel": setup.kernel, "initrd": setup.initrd}
-        where = "(hd0)" if setup.is_debian else "(memdisk)"
+        # Large files go to a disk, but 32-bit UEFI shows none to a program that QEMU starts.
+        on_disk = setup.is_debian and target != "i386-efi"
+        where = "(hd0)" if on_disk else "(memdisk)"
         commands = grub.load([(f"{where}/kernel", setup.words), (f"{where}/initrd", "")], protocol)
-        inside = {} if setup.is_debian else files
+        inside = {} if on_disk else files
         program = grub.program(setup.folder, target, commands, {"berth": setup.image, **inside})
-        disk = grub.disk(setup.folder / "disk.img", files) if setup.is_debian else []
+        disk = grub.disk(setup.folder / "disk.img", files) if on_disk else []
         more = uefi.firmware_arguments(setup.folder, "uefi32") if target == "i386-efi" else firmware
         return [*more, "-kernel", program, *disk]
     return arguments

@@ -106,6 +106,9 @@ def report(results, failed, seed):
     print(f"seed {seed}; results in {results.folder}")
     for result in failed:
         print(f"\nFAILED {result['id']}: {result['reason']}\n  repeat it: {result['command']}")
+    groups = results.groups().values()
+    print(f"{sum(group['pass'] + group['refused'] for group in groups)} passed, "
+          f"{sum(group['fail'] for group in groups)} failed")
 
 
 def show_case(case):
