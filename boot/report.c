@@ -157,6 +157,64 @@ void report_modules(const struct boot_info *info)
     }
 }
 
+static void report_acpi_problem(const struct acpi_problem *problem)
+{
+    const char *const name = problem->signature;
+
+    switch (problem->defect) {
+    case ACPI_OUT_OF_REACH:
+        log_warning("ACPI table %s at 0x%lx is out of reach: it is not used", name, problem->at);
+        break;
+    case ACPI_BAD_SIGNATURE:
+        log_warning("ACPI table %s is not at 0x%lx, where it should be", name, problem->at);
+        break;
+    case ACPI_BAD_LENGTH:
+        log_warning("ACPI table %s has a bad length: it is not used", name);
+        break;
+    case ACPI_BAD_CHECKSUM:
+        log_warning("ACPI table %s has a bad checksum: it is not used", name);
+        break;
+    case ACPI_BAD_EXTENSION:
+        log_warning("ACPI table %s has a bad second checksum: its XSDT is not used", name);
+        break;
+    case ACPI_TWICE:
+        log_warning("ACPI table %s is there twice: the first one is used", name);
+        break;
+    case ACPI_MALFORMED:
+        log_warning("ACPI table %s is damaged at offset 0x%lx: what makes no sense is not used",
+                    name, problem->at);
+        break;
+    }
+}
+
+void report_acpi(const struct acpi_info *acpi)
+{
+    const uint32_t shown =
+        acpi->problem_count < ACPI_PROBLEMS_MAX ? acpi->problem_count : ACPI_PROBLEMS_MAX;
+
+    if (acpi->rsdp.pa == 0) {
+        log_info("acpi: none");
+        return;
+    }
+    log_info("acpi: rsdp=0x%lx tables=%u used=\"%s\" processors=%u", acpi->rsdp.pa,
+             acpi->table_count, acpi->used, acpi->processors_enabled);
+    for (uint32_t i = 0; i < shown; i++) {
+        report_acpi_problem(&acpi->problems[i]);
+    }
+    if (acpi->problem_count > shown) {
+        log_warning("%u more ACPI tables have defects", acpi->problem_count - shown);
+    }
+    if (acpi->processors_dropped > 0) {
+        log_warning("ACPI names %u processors beyond the first %d: they are not used",
+                    acpi->processors_dropped, ACPI_PROCESSORS_MAX);
+    }
+    if (acpi->entries_dropped > 0) {
+        log_warning("ACPI names %u I/O APICs, PCI segments or memory ranges too many: they are not "
+                    "used",
+                    acpi->entries_dropped);
+    }
+}
+
 void report_cpu(const struct cpu_caps *caps)
 {
     log_info("cpu: %u online", caps->online);

@@ -5,6 +5,7 @@
  */
 #include <stddef.h>
 
+#include "acpi.h"
 #include "boot_info.h"
 #include "bzimage.h"
 #include "caps.h"
@@ -82,6 +83,16 @@ static const struct memmap *stage_memmap(const struct boot_info *info, const str
 
     require(memmap_build(info, caps->physical_bits, &scratch.memmap, &map));
     return &map;
+}
+
+/* What the firmware's tables say. The final page tables do not map them. */
+static const struct acpi_info *stage_acpi(paddr_t rsdp)
+{
+    static struct acpi_info acpi NOINIT;
+    const struct physical_view memory = physmap_view();
+
+    acpi_read(&memory, rsdp, &acpi);
+    return &acpi;
 }
 
 /* Did somebody else choose where the image is? */
@@ -176,9 +187,11 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     const struct memmap *map = stage_memmap(info, &caps);
     const struct prange image = stage_image(regs, info, map);
     const paddr_t rsdp = guest_rsdp(info);
+    const struct acpi_info *acpi = stage_acpi(rsdp);
 
     report_memory(info, map);
     report_modules(info);
+    report_acpi(acpi);
     report_cpu(&caps);
 
     const struct prange tables = stage_paging(info, &caps, map, image);

@@ -92,12 +92,14 @@ def test_start_information_arrives(case, base):
 RSDP_AT = 0x8000
 
 
-def rsdp():
-    """ACPI's root pointer, version 2 (ACPI specification 6.5, section 5.2.5.3); nobody looks at what it points to."""
-    data = bytearray(struct.pack("<8sB6sBIIQI", b"RSD PTR ", 0, b"BERTH ", 2, MIB, 36, MIB, 0))
-    data[8] = -sum(data[:20]) & 0xFF
-    data[32] = -sum(data) & 0xFF
-    return bytes(data)
+def rsdp_and_xsdt():
+    """ACPI's root pointer, version 2, and behind it an empty XSDT (ACPI specification 6.5, sections 5.2.5.3, 5.2.8)."""
+    pointer = bytearray(struct.pack("<8sB6sBIIQI", b"RSD PTR ", 0, b"BERTH ", 2, 0, 36, RSDP_AT + 36, 0))
+    pointer[8] = -sum(pointer[:20]) & 0xFF
+    pointer[32] = -sum(pointer) & 0xFF
+    xsdt = bytearray(struct.pack("<4sIBB26s", b"XSDT", 36, 1, 0, b"BERTH"))
+    xsdt[9] = -sum(xsdt) & 0xFF
+    return bytes(pointer + xsdt)
 
 
 def test_rsdp_is_handed_on(case):
@@ -108,7 +110,7 @@ def test_rsdp_is_handed_on(case):
 
     def build_with_rsdp(block=None):
         build(block)
-        world.put(RSDP_AT, rsdp())
+        world.put(RSDP_AT, rsdp_and_xsdt())
     world.build = build_with_rsdp
     vm = world.run()
     assert GuestReport(vm.text).rsdp == RSDP_AT

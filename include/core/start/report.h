@@ -4,6 +4,7 @@
 #ifndef START_REPORT_H
 #define START_REPORT_H
 
+#include "acpi.h"
 #include "boot_info.h"
 #include "bzimage.h"
 #include "caps.h"
@@ -24,6 +25,7 @@ void report_options(const struct options *options);
 void report_boot(const struct boot_info *info, paddr_t base, enum image_mover mover);
 void report_memory(const struct boot_info *info, const struct memmap *map);
 void report_modules(const struct boot_info *info);
+void report_acpi(const struct acpi_info *acpi);
 void report_cpu(const struct cpu_caps *caps);
 void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place);
 void report_time(uint64_t entry_tsc, uint64_t start_tsc, uint64_t handoff_tsc);

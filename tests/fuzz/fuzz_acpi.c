@@ -1,0 +1,143 @@
+/*
+ * ACPI's tables. After a first byte of even value the input is physical memory from a low address on, where the root
+ * pointer is; after an odd one it is a row of tables, which get a root pointer, an XSDT and good checksums, so that
+ * what they say is read.
+ */
+#include "abi/acpi.h"
+#include "acpi.h"
+#include "sound.h"
+
+#define RSDP_PA    16
+#define XSDT_PA    64
+#define TABLES_MAX 32
+#define TABLES_PA  (XSDT_PA + ACPI_HEADER_BYTES + 8 * TABLES_MAX)
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static struct acpi_info info;
+
+static void put(uint8_t *at, uint64_t value, size_t bytes)
+{
+    memcpy(at, &value, bytes);
+}
+
+static void mend_sum(uint8_t *bytes, size_t count, size_t at)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum = (uint8_t)(sum + bytes[i]);
+    }
+    bytes[at] = (uint8_t)(bytes[at] - sum);
+}
+
+/* Cut the bytes from TABLES_PA on into tables by their own lengths; mend them, and list them. */
+static void list_tables(uint8_t *memory, size_t size)
+{
+    uint8_t *const xsdt = memory + XSDT_PA;
+    size_t count = 0;
+    size_t fadt = 0;
+    size_t dsdt = 0;
+
+    for (size_t at = TABLES_PA; count < TABLES_MAX && size - at >= ACPI_HEADER_BYTES; count++) {
+        uint32_t length;
+
+        memcpy(&length, memory + at + 4, sizeof(length));
+        if (length < ACPI_HEADER_BYTES || length > size - at) {
+            length = (uint32_t)(size - at);
+            put(memory + at + 4, length, 4);
+        }
+        put(xsdt + ACPI_HEADER_BYTES + 8 * count, at, 8);
+        fadt = memcmp(memory + at, "FACP", 4) == 0 && length >= FADT_V1_BYTES ? at : fadt;
+        dsdt = memcmp(memory + at, "DSDT", 4) == 0 ? at : dsdt;
+        mend_sum(memory + at, length, 9);
+        at += length;
+    }
+    if (fadt != 0) {
+        uint32_t length;
+
+        memcpy(&length, memory + fadt + 4, sizeof(length));
+        put(memory + fadt + FADT_DSDT, dsdt, 4);
+        mend_sum(memory + fadt, length, 9);
+    }
+    memcpy(xsdt, "XSDT", 4);
+    put(xsdt + 4, ACPI_HEADER_BYTES + 8 * count, 4);
+    mend_sum(xsdt, ACPI_HEADER_BYTES + 8 * count, 9);
+    memcpy(memory + RSDP_PA, RSDP_SIGNATURE, RSDP_SIGNATURE_BYTES);
+    put(memory + RSDP_PA + RSDP_REVISION, 2, 1);
+    put(memory + RSDP_PA + RSDP_LENGTH, RSDP_V2_BYTES, 4);
+    put(memory + RSDP_PA + RSDP_XSDT, XSDT_PA, 8);
+    mend_sum(memory + RSDP_PA, RSDP_V1_BYTES, 8);
+    mend_sum(memory + RSDP_PA, RSDP_V2_BYTES, 32);
+}
+
+static void require_register(struct acpi_register found)
+{
+    require(found.space <= ACPI_SPACE_PCI && found.access_bytes <= 8);
+    require(found.space != ACPI_SPACE_IO || found.address < ACPI_IO_PORTS);
+}
+
+static void require_sound_processors(void)
+{
+    uint32_t enabled = 0;
+
+    require(info.processor_count <= ACPI_PROCESSORS_MAX);
+    require(info.processors_dropped == 0 || info.processor_count == ACPI_PROCESSORS_MAX);
+    for (uint32_t i = 0; i < info.processor_count; i++) {
+        enabled += info.processors[i].enabled;
+        require(acpi_processor_find(&info, info.processors[i].apic_id, 0) == i);
+    }
+    require(enabled == info.processors_enabled);
+}
+
+static void require_sound_acpi(void)
+{
+    const uint32_t problems =
+        info.problem_count < ACPI_PROBLEMS_MAX ? info.problem_count : ACPI_PROBLEMS_MAX;
+
+    for (uint32_t i = 0; i < problems; i++) {
+        require(info.problems[i].defect <= ACPI_MALFORMED);
+        require(strlen(info.problems[i].signature) == ACPI_SIGNATURE_BYTES);
+    }
+    require(info.kinds >> ACPI_TABLE_KINDS == 0 && info.table_count <= ACPI_TABLES_MAX);
+    require(strnlen(info.used, sizeof(info.used)) ==
+            (info.kinds == 0 ? 0U : 5U * (unsigned int)__builtin_popcount(info.kinds) - 1));
+    require_sound_processors();
+    require(info.io_apic_count <= ACPI_IO_APICS_MAX);
+    require(info.pci_segment_count <= ACPI_PCI_SEGMENTS_MAX);
+    require(info.memory_range_count <= ACPI_MEMORY_RANGES_MAX);
+    for (uint32_t i = 0; i < info.memory_range_count; i++) {
+        require(info.memory_ranges[i].bytes.start < info.memory_ranges[i].bytes.end);
+    }
+    require_register(info.power.reset);
+    require_register(info.power.pm1a_control);
+    require_register(info.power.pm1b_control);
+    require_register(info.power.sleep_control);
+    require_register(info.pm_timer);
+    require_register(info.spcr.base);
+    require_register(info.dbg2.base);
+    require(!info.power.sleep_types_known || (info.power.sleep_type_a <= SLEEP_TYPE_MAX &&
+                                              info.power.sleep_type_b <= SLEEP_TYPE_MAX));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    const bool tables = size > 0 && bytes[0] % 2 != 0;
+    const size_t start = tables ? TABLES_PA : RSDP_PA;
+    const size_t count = size > 0 ? size - 1 : 0;
+    uint8_t *memory = malloc(start + count);
+    struct physical_view view = {.bytes = memory, .size = start + count};
+
+    memset(memory, 0, start);
+    if (count > 0) {
+        memcpy(memory + start, bytes + 1, count);
+    }
+    if (tables) {
+        list_tables(memory, view.size);
+    }
+    memset(&info, 0xa5, sizeof(info));
+    acpi_read(&view, (paddr_t){RSDP_PA}, &info);
+    free(memory);
+    require_sound_acpi();
+    return 0;
+}
