@@ -80,7 +80,7 @@ static void silent_report(const struct bringup *who, uint32_t online)
     uint32_t shown = 0;
 
     for (uint32_t i = 0; i < who->count && shown <= IDS_SHOWN; i++) {
-        if (!processor_answered(i)) {
+        if (processor_online(i) == NULL) {
             used += shown++ == IDS_SHOWN
                         ? format_text(ids + used, sizeof(ids) - used, " ...")
                         : format_text(ids + used, sizeof(ids) - used, " 0x%x", who->apic_ids[i]);
@@ -88,6 +88,34 @@ static void silent_report(const struct bringup *who, uint32_t online)
     }
     log_warning("%u of %u other processors do not answer, APIC ids%s: they are not used",
                 who->count - online, who->count, ids);
+}
+
+static void state_report(uint32_t number, uint32_t apic_id, const struct processor_state *state)
+{
+    log_debug("processor %u: apic-id=0x%x cr0=0x%lx cr4=0x%lx efer=0x%lx pat=0x%lx "
+              "mtrr-default=0x%lx mtrr-0=0x%lx/0x%lx",
+              number, apic_id, state->cr0, state->cr4, state->efer, state->pat,
+              state->mtrrs.default_type, state->mtrrs.variable[0], state->mtrrs.variable[1]);
+}
+
+static void states_report(const struct bringup *who)
+{
+    struct processor_state first;
+
+    processor_state_read(&first);
+    state_report(0, local_apic_id(), &first);
+    for (uint32_t i = 0; i < who->count; i++) {
+        const struct processor *processor = processor_online(i);
+
+        if (processor != NULL) {
+            state_report(processor->number, processor->apic_id, &processor->state);
+        }
+        if (processor != NULL && processor->differs) {
+            log_warning("processor %u, APIC id 0x%x, has not taken over the first one's control "
+                        "registers, PAT and MTRRs",
+                        processor->number, processor->apic_id);
+        }
+    }
 }
 
 uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map,
@@ -116,5 +144,6 @@ uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map
     if (online < who.count) {
         silent_report(&who, online);
     }
+    states_report(&who);
     return 1 + online;
 }

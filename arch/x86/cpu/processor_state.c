@@ -71,6 +71,12 @@ void processor_state_read(struct processor_state *out)
     mtrrs_read(&out->mtrrs);
 }
 
+bool processor_state_equal(const struct processor_state *a, const struct processor_state *b)
+{
+    return a->cr0 == b->cr0 && a->cr4 == b->cr4 && a->efer == b->efer && a->pat == b->pat &&
+           mtrrs_equal(&a->mtrrs, &b->mtrrs);
+}
+
 static void caches_flush(void)
 {
     asm volatile("wbinvd" : : : "memory");

@@ -42,11 +42,16 @@ static struct processor *processor_at(uint32_t index)
                                 (uint64_t)index * PROCESSOR_AREA_BYTES);
 }
 
-bool processor_answered(uint32_t index)
+static bool processor_answered(uint32_t index)
 {
     const struct processor *processor = processor_at(index);
 
     return __atomic_load_n(&processor->answered, __ATOMIC_ACQUIRE) && !processor->given_up;
+}
+
+const struct processor *processor_online(uint32_t index)
+{
+    return processor_answered(index) ? processor_at(index) : NULL;
 }
 
 /* --- on the first processor ------------------------------------------------------------------ */
@@ -247,18 +252,23 @@ static void descriptor_write(uint64_t descriptor[2], uint64_t base, uint32_t lim
     descriptor[1] = base >> 32;
 }
 
+/* The top of the last of so many fault stacks. */
+static uint64_t stacks_end(const struct processor *self, uint64_t stacks)
+{
+    return (uint64_t)self + PROCESSOR_DATA_BYTES + stacks * PROCESSOR_FAULT_STACK_BYTES;
+}
+
 static void tables_load(struct processor *self)
 {
-    const uint64_t stacks = (uint64_t)self + PROCESSOR_DATA_BYTES;
     struct {
         uint16_t limit;
         uint64_t base;
     } __attribute__((packed)) const pointer = {sizeof(self->gdt) - 1, (uint64_t)self->gdt};
 
     self->task = (struct task_state){.io_map = sizeof(self->task)};
-    self->task.ist[IST_DF - 1] = stacks + PROCESSOR_FAULT_STACK_BYTES;
-    self->task.ist[IST_NMI - 1] = stacks + 2 * PROCESSOR_FAULT_STACK_BYTES;
-    self->task.ist[IST_MC - 1] = stacks + 3 * PROCESSOR_FAULT_STACK_BYTES;
+    self->task.ist[IST_DF - 1] = stacks_end(self, 1);
+    self->task.ist[IST_NMI - 1] = stacks_end(self, 2);
+    self->task.ist[IST_MC - 1] = stacks_end(self, 3);
     memset(self->gdt, 0, sizeof(self->gdt));
     self->gdt[SEL_CODE32 / 8] = (uint64_t)DESC_CODE32 << 32 | DESC_LIMIT_4GIB;
     self->gdt[SEL_CODE64 / 8] = (uint64_t)DESC_CODE64 << 32 | DESC_LIMIT_4GIB;
@@ -289,6 +299,8 @@ NORETURN void processor_main(struct processor *self, uint32_t index)
 {
     tables_load(self);
     processor_state_adopt(&first_state);
+    processor_state_read(&self->state);
+    self->differs = !processor_state_equal(&self->state, &first_state);
     self->number = index + 1;
     self->apic_id = processors_start_info.apic_ids[index];
     local_apic_open(VECTOR_WAKE);

@@ -27,6 +27,8 @@ struct processor_state {
 /* Of the processor that calls. */
 void processor_state_read(struct processor_state *out);
 
+bool processor_state_equal(const struct processor_state *a, const struct processor_state *b);
+
 /*
  * Make the calling processor's state this one. Memory types are changed as Intel SDM volume 3A, section 12.11.8, wants
  * it, and only where they differ. Other processors do the same or are idle.

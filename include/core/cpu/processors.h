@@ -14,6 +14,7 @@
 #include "bringup.h"
 #include "clock.h"
 #include "compiler.h"
+#include "processor_state.h"
 #include "x86/segments.h"
 
 /* What boot/trampoline.S reads. Writer: processors_start. */
@@ -35,8 +36,10 @@ struct processor {
         number; /* from 1 on, in the list's order; the first processor is 0, and has none of this */
     uint32_t apic_id;
     bool answered;
+    bool differs;            /* it did not take over all of the first one's state */
     bool given_up;           /* its answer came too late, or not at all */
     processor_work_fn *work; /* what it is asked to do; NULL when that is done */
+    struct processor_state state;
     struct task_state task;
     uint64_t gdt[SEL_TSS / 8 + 2];
 };
@@ -53,12 +56,12 @@ struct processors_request {
 /*
  * Start them. Those that do not answer cost one wait for all of them, of a second from the last answer on.
  *
- * @return  how many answered; processor_answered() says who. The others are told to wait for a start-up message again
+ * @return  how many answered; processor_online() says who. The others are told to wait for a start-up message again
  */
 uint32_t processors_start(const struct processors_request *request);
 
-/* Whether the one of this place in the list runs. */
-bool processor_answered(uint32_t index);
+/* The one of this place in the list; NULL: it does not run. */
+const struct processor *processor_online(uint32_t index);
 
 /*
  * Let one of them do something, and wait for it, a second at most.
