@@ -110,7 +110,8 @@ class Bench:
                                KERNEL_CMDLINE, self.build / "initrd-quiet.gz")
 
     def counted(self, iso, memory, marks, stop, profile=False, processors=1):
-        """Boot with the plugin, which counts on all processors. Returns {mark: Counts}, with "end", and {address: count}."""
+        """Boot with the plugin, which counts on all processors. Returns {mark: Counts}, with "end", {address: count}
+        and the output."""
         out = self.folder / "counts"
         plugin = [f"out={out}", *(f"mark={name}:{address:#x}" for name, address in marks)]
         if stop:
@@ -130,7 +131,8 @@ class Bench:
 
     def places(self, kernel, memory, processors=1):
         """Where Berth and the kernel start on this machine, from a boot with the console on; and that boot's time."""
-        output = run([*MACHINE, *machine_arguments(memory, processors), "-cdrom", str(self.berth_iso(kernel, ""))],
+        machine = [*MACHINE, *machine_arguments(memory, processors)]
+        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, ""))],
                      until=r"\(BERTH\) time: ")
         base = int(re.search(r"\(BERTH\) boot: .* base=(0x[0-9a-f]+)", output)[1], 16)
         entry = int(re.search(r"\(BERTH\) dom0: mode=.* entry=(0x[0-9a-f]+)", output)[1], 16)

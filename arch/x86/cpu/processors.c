@@ -17,7 +17,7 @@
 
 /* MultiProcessor Specification 1.4, section B.4: after so long a second start-up message is sent. */
 #define SECOND_START_US 200
-#define PATIENCE_US     1000000
+#define PATIENCE_US     3000000 /* an overloaded host can stop a virtual processor for that long */
 /* Between two looks at the clock, which may be a slow port. */
 #define POLLS_FOR_EACH_LOOK 16
 

@@ -54,7 +54,7 @@ struct processors_request {
 };
 
 /*
- * Start them. Those that do not answer cost one wait for all of them, of a second from the last answer on.
+ * Start them. Those that do not answer cost one wait for all of them, of three seconds from the last answer on.
  *
  * @return  how many answered; processor_online() says who. The others are told to wait for a start-up message again
  */
@@ -64,7 +64,7 @@ uint32_t processors_start(const struct processors_request *request);
 const struct processor *processor_online(uint32_t index);
 
 /*
- * Let one of them do something, and wait for it, a second at most.
+ * Let one of them do something, and wait for it, three seconds at most.
  *
  * @return  false when it does not run, or was not done in time
  */
