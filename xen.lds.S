@@ -8,6 +8,7 @@
 #include "abi/multiboot_headers.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
+#include "x86/stacks.h"
 #include "x86/vectors.h"
 
 OUTPUT_FORMAT("elf64-x86-64")
@@ -58,6 +59,13 @@ SECTIONS
         __pte_rel_start = .;
         KEEP(*(.pte_rel))
         __pte_rel_end = .;
+    } :image
+
+    /* Offsets, from the start of the trampoline, of the words that hold its page's address. */
+    .trampoline_rel : {
+        __trampoline_rel_start = .;
+        KEEP(*(.trampoline_rel))
+        __trampoline_rel_end = .;
     } :image
 
     /* Full in the second pass only; what comes behind it is data, whose addresses are in no table. */
@@ -142,6 +150,9 @@ SECTIONS
 trap_stubs_0_15 = trap_stubs & 0xffff;
 trap_stubs_16_31 = (trap_stubs >> 16) & 0xffff;
 trap_stubs_32_63 = trap_stubs >> 32;
+wake_stub_0_15 = wake_stub & 0xffff;
+wake_stub_16_31 = (wake_stub >> 16) & 0xffff;
+wake_stub_32_63 = wake_stub >> 32;
 tss_0_15 = boot_tss & 0xffff;
 tss_16_23 = (boot_tss >> 16) & 0xff;
 tss_24_31 = (boot_tss >> 24) & 0xff;
@@ -178,6 +189,7 @@ ASSERT((_end - _start) % PAGE_BYTES == 0, "the image ends inside a page, which f
 ASSERT((boot_page_table_l4 % PAGE_BYTES) == 0, "page tables are not aligned")
 ASSERT(trap_stubs > _start && boot_tss > _start, "the tables of the processor were dropped")
 ASSERT((trap_stubs & 0xffff) + VECTOR_COUNT * 16 <= 0x10000, "trap stubs cross a 64 KiB boundary")
+ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_BYTES_MOST, "the trampoline is too long")
 ASSERT(SIZEOF(.got) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.got.plt) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.plt) == 0, "there is a procedure linkage table")

@@ -4,6 +4,7 @@
 #include "debug.h"
 
 #include "log.h"
+#include "processors.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/segments.h"
@@ -55,6 +56,17 @@ static void vector_enter(unsigned int vector)
                  : "rax", "memory", "cc");
 }
 
+static void ud_raise(void)
+{
+    asm volatile("ud2");
+}
+
+/* A fault whose frame cannot be pushed becomes a double fault, on its own stack. */
+static void df_raise(void)
+{
+    asm volatile("mov %0, %%rsp; push $0" : : "r"(NOT_CANONICAL));
+}
+
 void debug_fault_raise(const struct options *options)
 {
     switch (options->debug_fault) {
@@ -64,17 +76,22 @@ void debug_fault_raise(const struct options *options)
         vector_enter(options->debug_vector);
         break;
     case DEBUG_UD:
-        asm volatile("ud2");
+        ud_raise();
         break;
     case DEBUG_DF:
-        /* A fault whose frame cannot be pushed becomes a double fault, on its own stack. */
-        asm volatile("mov %0, %%rsp; push $0" : : "r"(NOT_CANONICAL));
+        df_raise();
         break;
     case DEBUG_GP:
         asm volatile("mov (%0), %%al" : : "r"(NOT_CANONICAL) : "al");
         break;
     case DEBUG_PF:
         asm volatile("mov (%0), %%al" : : "r"(NOT_MAPPED) : "al");
+        break;
+    case DEBUG_AP_UD:
+        processor_call(0, ud_raise);
+        break;
+    case DEBUG_AP_DF:
+        processor_call(0, df_raise);
         break;
     }
     log_warning("debug: the fault that was asked for did not come");

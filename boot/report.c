@@ -215,9 +215,9 @@ void report_acpi(const struct acpi_info *acpi)
     }
 }
 
-void report_cpu(const struct cpu_caps *caps)
+void report_cpu(uint32_t online)
 {
-    log_info("cpu: %u online", caps->online);
+    log_info("cpu: %u online", online);
 }
 
 void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place)

@@ -15,12 +15,14 @@
 #include "image.h"
 #include "instructions.h"
 #include "log.h"
+#include "mem.h"
 #include "memmap.h"
 #include "native.h"
 #include "options.h"
 #include "page_tables.h"
 #include "physmap.h"
 #include "placement.h"
+#include "processors.h"
 #include "report.h"
 #include "start.h"
 #include "stop.h"
@@ -117,6 +119,19 @@ static struct busy_list modules_busy(const struct boot_info *info)
     return (struct busy_list){modules, info->module_count};
 }
 
+/* The same, and what Berth itself uses. */
+static struct busy_list all_busy(const struct boot_info *info, struct prange image,
+                                 struct prange tables)
+{
+    static struct prange ranges[BOOT_MODULES_MAX + 2];
+    const struct busy_list modules = modules_busy(info);
+
+    memcpy(ranges, modules.ranges, modules.count * sizeof(ranges[0]));
+    ranges[modules.count] = image;
+    ranges[modules.count + 1] = tables;
+    return (struct busy_list){ranges, modules.count + 2};
+}
+
 /* Where the image should be. */
 static uint64_t image_target(const struct entry_regs *regs, const struct boot_info *info,
                              const struct memmap *map)
@@ -196,16 +211,17 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     report_memory(info, map);
     report_modules(info);
     report_acpi(acpi);
-    report_cpu(&caps);
 
     const struct prange tables = stage_paging(info, &caps, map, image);
 
+    report_cpu(stage_processors(acpi, map, all_busy(info, image, tables)));
     debug_fault_raise(&options);
     guest_choose(options.dom0);
 
     const struct native_guest guest = guest_prepare(info, rsdp, map, image, tables);
 
     report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
+    processors_put_back();
     guest_put_in_place(&guest);
     report_time(regs->entry_tsc, start_tsc, tsc_read());
     native_start(&guest.entry);

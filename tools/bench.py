@@ -66,9 +66,10 @@ class Counts(NamedTuple):
         return self.total - self.moves
 
 
-def memory_arguments(memory):
-    """RAM that the host backs only where the guest touches it."""
-    return ["-M", "q35,memory-backend=ram", "-m", memory, "-object",
+def machine_arguments(memory, processors=1):
+    """RAM that the host backs only where the guest touches it; and processors."""
+    return ["-smp", str(processors),
+            "-M", "q35,memory-backend=ram", "-m", memory, "-object",
             f"memory-backend-ram,id=ram,size={memory},reserve=off"]
 
 
@@ -123,8 +124,9 @@ class Bench:
         return mkiso.linux_iso(self.folder / f"linux-{kernel}.iso", self.build / f"kernel/{kernel}/vmlinuz",
                                KERNEL_CMDLINE, self.build / "initrd-quiet.gz")
 
-    def counted(self, iso, memory, marks, stop, profile=False):
-        """Boot with the plugin. Returns {mark: Counts}, with "end", and {address: count}."""
+    def counted(self, iso, memory, marks, stop, profile=False, processors=1):
+        """Boot with the plugin, which counts on all processors. Returns {mark: Counts}, with "end", {address: count}
+        and the output."""
         out = self.folder / "counts"
         plugin = [f"out={out}", *(f"mark={name}:{address:#x}" for name, address in marks)]
         if stop:
@@ -132,7 +134,7 @@ class Bench:
         if profile:
             plugin.append(f"profile={self.symbols['_start']:#x}:{LINKED_BYTES:#x}")
         out.unlink(missing_ok=True)
-        output = run([*MACHINE, *memory_arguments(memory), "-cdrom", str(iso),
+        output = run([*MACHINE, *machine_arguments(memory, processors), "-cdrom", str(iso),
                       "-plugin", ",".join([str((self.build / "bench-plugin.so").absolute()), *plugin])])
         text = out.read_text() if out.exists() else ""
         reached = {name: Counts(int(a), int(b), int(c))
@@ -142,9 +144,10 @@ class Bench:
                 raise BenchError(f"{name} at {address:#x} was never reached:\n{output[-2000:]}")
         return reached, {int(a, 16): int(n) for a, n in re.findall(r"^at (\S+) (\d+)$", text, re.MULTILINE)}, output
 
-    def places(self, kernel, memory):
+    def places(self, kernel, memory, processors=1):
         """Where Berth and the kernel start on this machine, from a boot with the console on; and that boot's time."""
-        output = run([*MACHINE, *memory_arguments(memory), "-cdrom", str(self.berth_iso(kernel, ""))],
+        machine = [*MACHINE, *machine_arguments(memory, processors)]
+        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, ""))],
                      until=r"\(BERTH\) time: ")
         base = int(re.search(r"\(BERTH\) boot: .* base=(0x[0-9a-f]+)", output)[1], 16)
         entry = int(re.search(r"\(BERTH\) dom0: mode=.* entry=(0x[0-9a-f]+)", output)[1], 16)
@@ -153,10 +156,11 @@ class Bench:
                  ("start", self.symbols["__start_xen"]), ("kernel", entry)]
         return marks, (int(time[1]), int(time[2]))
 
-    def handover(self, memory, kernel="cloud"):
+    def handover(self, memory, kernel="cloud", processors=1):
         """(entry to __start_xen, __start_xen to the kernel's first instruction, {function: instructions})"""
-        marks, _ = self.places(kernel, memory)
-        reached, profile, _ = self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True, profile=True)
+        marks, _ = self.places(kernel, memory, processors)
+        reached, profile, _ = self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True, profile=True,
+                                           processors=processors)
         return reached["start"] - reached["entry"], reached["kernel"] - reached["start"], self.by_function(profile)
 
     def loud_handover(self, memory, kernel="cloud"):

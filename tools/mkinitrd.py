@@ -74,6 +74,7 @@ section cmdline cat /proc/cmdline
 section memmap memmap
 section iomem grep 'System RAM' /proc/iomem
 section acpi acpi_tables
+section processors cat /sys/devices/system/cpu/online
 section payload sha256sum /payload.bin
 section boot_params hexdump -v -e '64/1 "%02x" "\\n"' /sys/kernel/boot_params/data
 """

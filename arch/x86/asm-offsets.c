@@ -6,6 +6,7 @@
 
 #include "boot_info.h"
 #include "efi32.h"
+#include "processors.h"
 #include "trap.h"
 
 #define DEFINE(name, value) asm volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
@@ -41,6 +42,12 @@ void asm_offsets(void)
     DEFINE(CALL_DESCRIPTOR_BYTES, offsetof(struct efi32_call, descriptor_bytes));
     DEFINE(CALL_DESCRIPTOR_VERSION, offsetof(struct efi32_call, descriptor_version));
     DEFINE(CALL_STATUS, offsetof(struct efi32_call, status));
+
+    DEFINE(START_X2APIC, offsetof(struct processors_start_info, x2apic));
+    DEFINE(START_COUNT, offsetof(struct processors_start_info, count));
+    DEFINE(START_IDS, offsetof(struct processors_start_info, apic_ids));
+    DEFINE(START_APIC, offsetof(struct processors_start_info, apic_registers));
+    DEFINE(START_AREAS, offsetof(struct processors_start_info, areas));
 
     DEFINE(TRAP_RAX, offsetof(struct trap_frame, rax));
     DEFINE(TRAP_RBX, offsetof(struct trap_frame, rbx));

@@ -26,5 +26,7 @@
 
 /* What real mode reaches. */
 #define LOW_MEMORY_BYTES UC(0x100000)
+/* Of that, where other processors can start: SDM volume 3A, section 11.4.4. */
+#define START_PAGES_END UC(0xa0000)
 
 #endif

@@ -17,10 +17,13 @@
 #define CR0_ET UC(0x00000010)
 #define CR0_NE UC(0x00000020)
 #define CR0_WP UC(0x00010000)
+#define CR0_NW UC(0x20000000)
+#define CR0_CD UC(0x40000000)
 #define CR0_PG UC(0x80000000)
 
 #define CR4_PAE  UC(0x00000020)
 #define CR4_MCE  UC(0x00000040)
+#define CR4_PGE  UC(0x00000080)
 #define CR4_LA57 UC(0x00001000)
 
 #define MSR_EFER UC(0xc0000080)
@@ -29,6 +32,30 @@
 
 #define MSR_FS_BASE UC(0xc0000100)
 
+/* Intel's switch that hides NX: IA32_MISC_ENABLE bit 34, bit 2 of edx. */
+#define MSR_MISC_ENABLE    UC(0x1a0)
+#define MISC_ENABLE_XD_OFF 2
+
+#define MSR_PAT UC(0x277)
+
+/* Memory types of physical ranges: SDM volume 3A, section 12.11. */
+#define MSR_MTRR_CAP      UC(0xfe)
+#define MTRR_CAP_VARIABLE UC(0xff)
+#define MTRR_CAP_FIXED    UC(0x100)
+#define MSR_MTRR_DEFAULT  UC(0x2ff)
+#define MTRR_ENABLED      UC(0x800)
+#define MSR_MTRR_VARIABLE UC(0x200) /* base and mask of the first pair */
+#define MSR_MTRR_FIX_64K  UC(0x250)
+#define MSR_MTRR_FIX_16K  UC(0x258) /* two */
+#define MSR_MTRR_FIX_4K   UC(0x268) /* eight */
+
+#define CPUID_VENDOR       UC(0)
+#define CPUID_FEATURE      UC(1)
+#define CPUID_APIC_BIT     9  /* 1, edx */
+#define CPUID_MTRR_BIT     12 /* 1, edx */
+#define CPUID_PAT_BIT      16 /* 1, edx */
+#define CPUID_TSC          UC(0x15)
+#define CPUID_FREQUENCY    UC(0x16)
 #define CPUID_EXT_MAX      UC(0x80000000)
 #define CPUID_EXT_FEATURE  UC(0x80000001)
 #define CPUID_EXT_ADDRESS  UC(0x80000008)

@@ -11,6 +11,8 @@
 #define VECTOR_PF    14
 #define VECTOR_MC    18
 #define VECTOR_COUNT 32
+#define VECTOR_WAKE                                                                                \
+    32 /* no exception: what wakes a processor that waits for work (cpu/processors.c) */
 
 /* #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX */
 #define VECTORS_WITH_ERROR_CODE 0x60227d00

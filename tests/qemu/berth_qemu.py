@@ -50,11 +50,12 @@ def symbols(debug_file):
 class Machine:
     """One QEMU. Use as a context manager; leaving it ends the process."""
 
-    def __init__(self, folder, *, machine="q35", memory="256M", cpu=None, iso=None, vga="none", extra=()):
+    def __init__(self, folder, *, machine="q35", memory="256M", cpu=None, iso=None, vga="none", accel="tcg",
+                 extra=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.cpu_log_path = self.folder / "cpu.log"
-        self.arguments = ["qemu-system-x86_64", "-accel", "tcg", *memory_arguments(machine, memory), "-nodefaults",
+        self.arguments = ["qemu-system-x86_64", "-accel", accel, *memory_arguments(machine, memory), "-nodefaults",
                           "-display", "none", "-vga", vga, "-no-reboot",
                           "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=4"]
         if cpu:
@@ -168,8 +169,8 @@ class Machine:
 
     @property
     def resets(self):
-        """CPU resets after power-on, on a machine with one CPU."""
-        return self.cpu_log.count("CPU Reset") - POWER_ON_RESETS
+        """Resets of the first CPU after power-on. (The others are reset by every INIT.)"""
+        return self.cpu_log.count("CPU Reset (CPU 0)") - POWER_ON_RESETS
 
     # --- QMP ----------------------------------------------------------------------------------------------------------
 

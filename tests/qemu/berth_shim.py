@@ -17,7 +17,7 @@ SHIM_ROOM = 64 * KIB
 GDT_AT = SHIM_START
 TABLES_AT = SHIM_START + 4 * KIB
 
-COPY, FILL, CRC, JUMP, OUT = 1, 2, 3, 4, 5
+COPY, FILL, CRC, JUMP, OUT, MSR = 1, 2, 3, 4, 5, 6
 PLACEHOLDER = "@CRC{:03}@"
 
 POISON = 0xA5
@@ -91,6 +91,7 @@ class World:
         self.fills = []     # (address, bytes, value), before the data
         self.canaries = []  # (address, bytes)
         self.outs = []      # (port, value)
+        self.msrs = []      # (number, value), of the processor that boots
         self.registers = dict(REGISTERS_POISON)
         self.flags = FLAGS_HOSTILE
         self.gdt, self.cs, self.ds = ODD_GDT, ODD_CS, ODD_DS
@@ -144,7 +145,8 @@ class World:
     def module(self):
         """The shim's module. Data goes to its place after all fills, in the order given."""
         pieces = [*self.data, (self.gdt_at, self.gdt)]
-        commands = 16 * (len(self.fills) + len(pieces) + len(self.canaries) + len(self.outs)) + 8
+        commands = 16 * (len(self.fills) + len(pieces) + len(self.canaries) + len(self.outs)
+                         + len(self.msrs)) + 8
         launch_at = commands
         body = self._launch()
         words = b"".join(struct.pack("<4I", FILL, *fill) for fill in self.fills if fill[1])
@@ -154,6 +156,7 @@ class World:
         for number, (address, count) in enumerate(self.canaries):
             words += struct.pack("<4I", CRC, address, count, self._placeholder_address(number))
         words += b"".join(struct.pack("<3I", OUT, *out) for out in self.outs)
+        words += b"".join(struct.pack("<IIQ", MSR, *msr) for msr in self.msrs)
         words += struct.pack("<2I", JUMP, launch_at)
         assert len(words) <= commands
         blob = words.ljust(commands, b"\0") + body

@@ -21,7 +21,7 @@ CONFIGURATION = """\
 display_library: x
 romimage: file={firmware}
 vgaromimage: file={vga_firmware}
-cpu: model={model}, count=1, ips=200000000, reset_on_triple_fault=0
+cpu: model={model}, count={processors}, ips=200000000, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
@@ -72,12 +72,13 @@ class Line:
 class Bochs:
     """One Bochs, and a screen of its own that nobody sees. Use as a context manager; leaving it ends both."""
 
-    def __init__(self, folder, *, model, iso, memory_mib=256):
+    def __init__(self, folder, *, model, iso, memory_mib=256, processors=1):
         self.folder = pathlib.Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.serial, self.own_log = Line(self.folder / "serial.fifo"), Line(self.folder / "log.fifo")
         self.configuration = CONFIGURATION.format(firmware=FIRMWARE, vga_firmware=VGA_FIRMWARE, model=model, iso=iso,
-                                                  memory=memory_mib, serial=self.serial.path, log=self.own_log.path)
+                                                  memory=memory_mib, processors=processors,
+                                                  serial=self.serial.path, log=self.own_log.path)
 
     def __enter__(self):
         (self.folder / "bochsrc").write_text(self.configuration)

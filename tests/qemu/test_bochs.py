@@ -3,7 +3,7 @@ handover. Bochs checks the limit of %fs, which QEMU does not.
 """
 import mb2patch
 import pytest
-from berth_qemu import symbols
+from berth_qemu import fields, symbols
 from berth_shim import MIB, Elf
 from bochs import AMD, INTEL, Bochs
 
@@ -21,10 +21,10 @@ def pinned(image, base, align=SLOT):
                           preference=mb2patch.PREFERENCES["none"])
 
 
-def machine(case, model, image, **iso):
+def machine(case, model, image, processors=1, **iso):
     iso = case.berth_iso(image=case.write("berth.bochs", image), modules=[(case.guest("zp64.bzimage"), GUEST_WORDS)],
                          **iso)
-    return Bochs(case.folder / "bochs", model=model, iso=iso, memory_mib=MEMORY_MIB)
+    return Bochs(case.folder / "bochs", model=model, iso=iso, memory_mib=MEMORY_MIB, processors=processors)
 
 
 def boot(case, model, image, **iso):
@@ -117,3 +117,20 @@ def test_a_limit_of_fs_that_is_too_short_is_seen(case, model):
     iso = case.folder / "berth.iso"
     with case.machine(iso=iso, machine="pc") as vm:
         vm.wait_for("^GUEST-OK ")
+
+
+# Intel SDM volume 3A, section 11.12.1: bits 8, 10 and 11 of IA32_APIC_BASE, and where the APIC is.
+X2APIC_ON = "wrmsr 0x1b 0xfee00d00"
+
+
+@pytest.mark.parametrize("model, mode", [
+    (INTEL, "x2apic"), pytest.param(INTEL, "xapic", marks=pytest.mark.slow),
+    pytest.param(AMD, "xapic", marks=pytest.mark.slow)])
+def test_all_processors_in_both_modes_of_the_apic(case, model, mode):
+    """In x2APIC mode, which QEMU does not have, the first one's APIC has no page any more."""
+    log = boot(case, model, case.berth.read_bytes(), processors=4, cmdline="loglevel=debug",
+               grub_text=X2APIC_ON if mode == "x2apic" else "")
+    assert log.one("cpu: ") == "4 online" and log.warnings == []
+    first, *others = [fields(line) for line in log.starting("debug: processor ")]
+    assert [state.pop("apic-id") for state in (first, *others)] == ["0x0", "0x1", "0x2", "0x3"]
+    assert all(state == first for state in others)

@@ -5,6 +5,7 @@ import pytest
 ENTRY_TO_START_MOST = 30_000
 START_TO_KERNEL_MOST = 500_000
 USERSPACE_RATIO_MOST = 1.002
+FURTHER_PROCESSOR_MOST = 60_000
 FILE_BYTES_MOST = 512 << 10
 MEMORY_BYTES_MOST = 2 << 20
 
@@ -36,6 +37,13 @@ def test_way_to_the_kernel_is_short_and_the_same_for_all_ram_sizes(costs):
     assert max(works.values()) - min(works.values()) <= NOISE, works
     _, to_kernel, _ = costs.handover("1G")
     assert works["4G"] - MAPPING_4_GIB <= to_kernel.work <= works["4G"]
+
+
+def test_a_further_processor_costs_little(costs):
+    """Of the first one's instructions and its own together, waiting included."""
+    works = {count: costs.handover("1G", processors=count)[1].work for count in (1, 2, 8)}
+    assert works[2] - works[1] <= FURTHER_PROCESSOR_MOST, works
+    assert works[8] - works[2] <= 6 * FURTHER_PROCESSOR_MOST, works
 
 
 def test_time_line_tells_the_truth(costs):

@@ -121,7 +121,7 @@ def test_nmi_is_reported_from_its_own_stack(case):
         vm.wait_for(r"backtrace:(.*\n)*\(BERTH\) halted$")
         dump = Dump(vm.log)
         assert dump.vector == 2
-        assert dump.backtrace[0] == "machine_stop"
+        assert dump.backtrace[0] == "processor_halt"
         assert_runs_on(vm, case, "stack_nmi_top")
         assert vm.triple_faults == 0 and vm.resets == 0
 

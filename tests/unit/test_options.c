@@ -265,6 +265,10 @@ static void test_every_debug_fault(void **state)
     assert_int_equal(options.debug_fault, DEBUG_GP);
     parse_cleanly("debug=pf");
     assert_int_equal(options.debug_fault, DEBUG_PF);
+    parse_cleanly("debug=ap-ud");
+    assert_int_equal(options.debug_fault, DEBUG_AP_UD);
+    parse_cleanly("debug=ap-df");
+    assert_int_equal(options.debug_fault, DEBUG_AP_DF);
     assert_refused("debug=int-32", OPTION_MALFORMED);
     assert_refused("debug=int-", OPTION_MALFORMED);
     assert_refused("debug=int-3x", OPTION_MALFORMED);

@@ -329,6 +329,80 @@ static void test_page_tables_go_behind_the_image_or_high(void **state)
     assert_int_equal(status.offset, 0x2000);
 }
 
+/* --- the page that other processors start in ------------------------------------------------ */
+
+/* Half pages, up to where start-up messages end and beyond. */
+static const struct row start_row = {.unit = 0x800, .cells = 64, .split = 32, .high = 0x98000};
+
+static bool exhaustive_start_page(uint64_t allowed, uint64_t *page)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < start_row.cells; i += 2) {
+        const uint64_t start = cell_start(&start_row, i);
+        const uint64_t mask = run_mask(i, 2);
+
+        if ((allowed & mask) == mask && start != 0 && start < START_PAGES_END) {
+            *page = start;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* Boot services' memory is in no word of random_map(). */
+static uint64_t ram_of_either_kind(void)
+{
+    uint64_t ram = 0;
+
+    for (uint32_t i = 0; i < map.count; i++) {
+        if (map.ranges[i].type == MEMORY_RAM || map.ranges[i].type == MEMORY_BOOT_SERVICES) {
+            ram |= cells_of(&start_row, map.ranges[i].bytes);
+        }
+    }
+    return ram;
+}
+
+static void test_random_start_pages_are_the_highest_free_ones(void **state)
+{
+    struct random random = {0x51b1};
+    int found = 0;
+
+    (void)state;
+    for (int run = 0; run < IMAGE_RUNS; run++) {
+        struct prange ranges[BUSY_MAX];
+        struct busy_list busy = {ranges, 0};
+
+        random_map(&random, &start_row, &map);
+
+        const uint64_t taken = random_busy(&random, &start_row, ranges, &busy.count);
+        uint64_t expected = 0;
+        paddr_t page = {0};
+        const bool is_there = exhaustive_start_page(ram_of_either_kind() & ~taken, &expected);
+
+        assert_int_equal(placement_start_page(&map, busy, &page), is_there);
+        assert_int_equal(page.pa, expected);
+        found += is_there;
+    }
+    assert_true(found > IMAGE_RUNS / 4);
+}
+
+static void test_what_boot_services_used_is_good_enough_to_start_in(void **state)
+{
+    const struct busy_list nothing = {NULL, 0};
+    paddr_t page = {0};
+
+    (void)state;
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){{0, 0x2000}, MEMORY_BOOT_SERVICES};
+    assert_true(placement_start_page(&map, nothing, &page));
+    assert_int_equal(page.pa, 0x1000);
+    map.ranges[0] = (struct memory_range){{0, 0x1000}, MEMORY_RAM};
+    assert_false(placement_start_page(&map, nothing, &page));
+    map.ranges[0] = (struct memory_range){{START_PAGES_END, MIB(1)}, MEMORY_RAM};
+    assert_false(placement_start_page(&map, nothing, &page));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +416,8 @@ int main(void)
         cmocka_unit_test(test_an_image_off_its_alignment_may_move_over_itself),
         cmocka_unit_test(test_random_images_go_to_the_highest_free_slot_or_stay),
         cmocka_unit_test(test_page_tables_go_behind_the_image_or_high),
+        cmocka_unit_test(test_random_start_pages_are_the_highest_free_ones),
+        cmocka_unit_test(test_what_boot_services_used_is_good_enough_to_start_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 
 struct cpu_caps cpu_caps_read(void)
 {
-    struct cpu_caps caps = {.physical_bits = PHYSICAL_BITS_WITHOUT_LEAF, .online = 1};
+    struct cpu_caps caps = {.physical_bits = PHYSICAL_BITS_WITHOUT_LEAF};
 
     if (cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_ADDRESS) {
         unsigned int bits = cpuid(CPUID_EXT_ADDRESS).eax & 0xff;

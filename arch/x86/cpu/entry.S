@@ -50,3 +50,8 @@ trap_common:
         and     $-16, %rsp
         call    trap_report
         ud2
+
+/* VECTOR_WAKE: that the processor left its hlt is all; the APIC is told by cpu/processors.c. */
+        .globl wake_stub
+wake_stub:
+        iretq

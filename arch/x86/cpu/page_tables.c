@@ -17,6 +17,7 @@ extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[],
 extern const uint64_t boot_page_table_l4[];
 
 static struct page_pool pool;
+static uint32_t pages_before_lending;
 
 uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
 {
@@ -26,6 +27,8 @@ uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
     pages += PAGING_PAGES_FOR_SMALL; /* the image */
     pages += PAGING_PAGES_FOR_SMALL; /* the screen */
     pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
+    pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
+    pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
     if (memmap_touches_ram(map, high)) {
         pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
     }
@@ -110,6 +113,27 @@ bool page_tables_add(struct prange range)
     return paging_map(&pool,
                       (struct page_mapping){DIRECT_MAP_START + start, start,
                                             align_up(range.end, PAGE_BYTES) - start, PTE_DATA});
+}
+
+bool page_tables_add_device(paddr_t page)
+{
+    return page.pa < IDENTITY_MAP_BYTES &&
+           paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + page.pa, page.pa, PAGE_BYTES,
+                                                   PTE_DATA + PTE_UNCACHED});
+}
+
+/* Below 1 MiB nothing else is mapped at its own address: the page has the top table's first entry to itself. */
+void page_tables_lend(paddr_t page)
+{
+    pages_before_lending = pool.used_pages;
+    paging_map(&pool, (struct page_mapping){page.pa, page.pa, PAGE_BYTES, PTE_CODE});
+}
+
+void page_tables_take_back(void)
+{
+    pool.tables[0] = 0;
+    pool.used_pages = pages_before_lending;
+    page_tables_use(page_tables_in_use());
 }
 
 void page_tables_use_boot(paddr_t image)

@@ -22,6 +22,13 @@ void machine_stop_configure_exit(void (*way_back)(void))
     exit_first = way_back;
 }
 
+NORETURN void processor_halt(void)
+{
+    for (;;) {
+        asm volatile("cli; hlt");
+    }
+}
+
 NORETURN void machine_stop(void)
 {
     if (exit_first != NULL) {
@@ -32,7 +39,5 @@ NORETURN void machine_stop(void)
         port_write8(KEYBOARD_COMMAND, KEYBOARD_RESET);
     }
     log_line(LOG_ERROR, "halted");
-    for (;;) {
-        asm volatile("cli; hlt");
-    }
+    processor_halt();
 }

@@ -62,6 +62,13 @@ boot_idt:
         .long   trap_stubs_32_63, 0
         .set    vector, vector + 1
         .endr
+        .if     vector - VECTOR_WAKE
+        .error  "the gate of VECTOR_WAKE comes behind those of the exceptions"
+        .endif
+        .word   wake_stub_0_15, SEL_CODE64
+        .byte   0, GATE_INTERRUPT
+        .word   wake_stub_16_31
+        .long   wake_stub_32_63, 0
 boot_idt_end:
 
         .balign 2

@@ -8,7 +8,9 @@
 
 #include "console.h"
 #include "image.h"
+#include "instructions.h"
 #include "log.h"
+#include "processors.h"
 #include "stop.h"
 #include "x86/stacks.h"
 #include "x86/vectors.h"
@@ -70,8 +72,34 @@ static void place_report(uint64_t va)
     }
 }
 
-/* Frame pointers lead upwards through the boot stack: {caller's rbp, return address}. */
-static void backtrace_report(const struct trap_frame *frame)
+/* The stacks of the processor that reports. */
+struct stacks {
+    const uint8_t *start; /* of the ordinary one */
+    const uint8_t *top;
+    const uint8_t *df_top;
+    const uint8_t *nmi_top;
+    const uint8_t *mc_top;
+};
+
+static struct stacks stacks_of(const struct processor *processor)
+{
+    const uint8_t *const data_end = (const uint8_t *)processor + PROCESSOR_DATA_BYTES;
+
+    if (processor == NULL) {
+        return (struct stacks){boot_stack, boot_stack_top, stack_df_top, stack_nmi_top,
+                               stack_mc_top};
+    }
+    return (struct stacks){
+        .start = data_end + 3 * PROCESSOR_FAULT_STACK_BYTES,
+        .top = (const uint8_t *)processor + PROCESSOR_AREA_BYTES,
+        .df_top = data_end + PROCESSOR_FAULT_STACK_BYTES,
+        .nmi_top = data_end + 2 * PROCESSOR_FAULT_STACK_BYTES,
+        .mc_top = data_end + 3 * PROCESSOR_FAULT_STACK_BYTES,
+    };
+}
+
+/* Frame pointers lead upwards through the ordinary stack: {caller's rbp, return address}. */
+static void backtrace_report(const struct trap_frame *frame, const struct stacks *stacks)
 {
     uint64_t rbp = frame->rbp;
 
@@ -80,8 +108,8 @@ static void backtrace_report(const struct trap_frame *frame)
     for (unsigned int depth = 0; depth < BACKTRACE_MOST; depth++) {
         const uint64_t *link = (const uint64_t *)rbp;
 
-        if (rbp % sizeof(uint64_t) != 0 || rbp < (uintptr_t)boot_stack ||
-            rbp > (uintptr_t)boot_stack_top - 2 * sizeof(uint64_t)) {
+        if (rbp % sizeof(uint64_t) != 0 || rbp < (uintptr_t)stacks->start ||
+            rbp > (uintptr_t)stacks->top - 2 * sizeof(uint64_t)) {
             return;
         }
         place_report(link[1]);
@@ -94,23 +122,23 @@ static void backtrace_report(const struct trap_frame *frame)
 
 /* The stack that the processor switched to for this exception: by its top, where the frame was
  * pushed. */
-static const char *stack_name(const struct trap_frame *frame)
+static const char *stack_name(const struct trap_frame *frame, const struct stacks *stacks)
 {
     const uint8_t *frame_end = (const uint8_t *)(frame + 1);
 
-    if (frame_end == stack_df_top) {
+    if (frame_end == stacks->df_top) {
         return "#DF";
     }
-    if (frame_end == stack_nmi_top) {
+    if (frame_end == stacks->nmi_top) {
         return "NMI";
     }
-    if (frame_end == stack_mc_top) {
+    if (frame_end == stacks->mc_top) {
         return "#MC";
     }
     return "interrupted";
 }
 
-static void registers_report(const struct trap_frame *frame)
+static void registers_report(const struct trap_frame *frame, const struct stacks *stacks)
 {
     uint64_t cr0;
     uint64_t cr3;
@@ -118,7 +146,7 @@ static void registers_report(const struct trap_frame *frame)
 
     asm volatile("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2" : "=r"(cr0), "=r"(cr3), "=r"(cr4));
     log_line(LOG_ERROR, "rip=%016lx cs=%04lx rflags=%08lx, reported on the %s stack", frame->rip,
-             frame->cs, frame->rflags, stack_name(frame));
+             frame->cs, frame->rflags, stack_name(frame, stacks));
     log_line(LOG_ERROR, "rsp=%016lx ss=%04lx rbp=%016lx", frame->rsp, frame->ss, frame->rbp);
     log_line(LOG_ERROR, "rax=%016lx rbx=%016lx rcx=%016lx rdx=%016lx", frame->rax, frame->rbx,
              frame->rcx, frame->rdx);
@@ -130,22 +158,44 @@ static void registers_report(const struct trap_frame *frame)
     log_line(LOG_ERROR, "cr0=%016lx cr3=%016lx cr4=%016lx", cr0, cr3, cr4);
 }
 
-NORETURN void trap_report(const struct trap_frame *frame)
+/*
+ * One processor reports, once: what another one has to say then (that it was stopped, as a rule) is not heard, and a
+ * second exception of the same one is told in one line.
+ */
+static void reporter_become(const struct trap_frame *frame, const struct processor *processor)
 {
-    static bool reporting;
+    static uint32_t reporter; /* 1 and the processor's number; 0: nobody */
+    const uint32_t self = 1 + (processor != NULL ? processor->number : 0);
+    uint32_t before = 0;
 
-    if (reporting) {
+    if (__atomic_compare_exchange_n(&reporter, &before, self, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    if (before == self) {
         log_error(
             "exception %lu at 0x%lx while reporting another one - report this with the lines above",
             frame->vector, frame->rip);
         machine_stop();
     }
-    reporting = true;
+    processor_halt();
+}
+
+NORETURN void trap_report(const struct trap_frame *frame)
+{
+    const struct processor *const processor = processor_of_stack(frame);
+    const struct stacks stacks = stacks_of(processor);
+
+    reporter_become(frame, processor);
+    processors_freeze();
     console_emergency();
     log_error("exception %lu (%s) error-code=0x%lx at 0x%lx - report this with the lines below",
               frame->vector, vector_names[frame->vector % VECTOR_COUNT], frame->error_code,
               frame->rip);
-    registers_report(frame);
-    backtrace_report(frame);
+    if (processor != NULL) {
+        log_line(LOG_ERROR, "on processor %u, APIC id 0x%x", processor->number, processor->apic_id);
+    }
+    registers_report(frame, &stacks);
+    backtrace_report(frame, &stacks);
     machine_stop();
 }

@@ -230,6 +230,24 @@ struct status placement_tables(const struct memmap *map, struct prange image,
     return status_ok();
 }
 
+/* --- the page that other processors start in ----------------------------------------------- */
+
+bool placement_start_page(const struct memmap *map, struct busy_list busy, paddr_t *page)
+{
+    const struct obstacles obstacles = {.others = busy};
+
+    for (uint64_t start = START_PAGES_END - PAGE_BYTES; start > 0; start -= PAGE_BYTES) {
+        const struct prange bytes = {start, start + PAGE_BYTES};
+        const struct prange free = first_free(&obstacles, bytes.start, bytes.end);
+
+        if (free.start == bytes.start && free.end == bytes.end && memmap_is_ram(map, bytes)) {
+            *page = (paddr_t){start};
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- a native kernel ----------------------------------------------------------------------- */
 
 /* The search for a guest's places: what is given, what is found, and how near the failures came. */

@@ -9,7 +9,6 @@ struct cpu_caps {
     unsigned int physical_bits; /* width of a physical address: CPUID 0x80000008 EAX, 36 where it is
                                    not told */
     bool has_1gib_pages;        /* CPUID 0x80000001 EDX bit 26 */
-    unsigned int online;        /* processors that run Berth */
 };
 
 struct cpu_caps cpu_caps_read(void);

@@ -40,6 +40,55 @@ static inline uint64_t tsc_read(void)
     return (uint64_t)high << 32 | low;
 }
 
+static inline uint64_t msr_read(uint32_t msr)
+{
+    uint32_t low;
+    uint32_t high;
+
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void msr_write(uint32_t msr, uint64_t value)
+{
+    asm volatile("wrmsr"
+                 :
+                 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                 : "memory");
+}
+
+static inline uint64_t cr0_read(void)
+{
+    uint64_t value;
+
+    asm volatile("mov %%cr0, %0" : "=r"(value));
+    return value;
+}
+
+static inline void cr0_write(uint64_t value)
+{
+    asm volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+}
+
+static inline uint64_t cr4_read(void)
+{
+    uint64_t value;
+
+    asm volatile("mov %%cr4, %0" : "=r"(value));
+    return value;
+}
+
+static inline void cr4_write(uint64_t value)
+{
+    asm volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+}
+
+/* While something is waited for that another processor does. */
+static inline void processor_pause(void)
+{
+    asm volatile("pause" : : : "memory");
+}
+
 struct cpuid_leaf {
     uint32_t eax, ebx, ecx, edx;
 };

@@ -1,8 +1,8 @@
 /*
- * The final page tables: Berth's own image page by page with the rights that each section needs, and the
- * RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen and the consoles'
- * device memory.
- * (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
+ * The final page tables: Berth's own image page by page with the rights that each section needs, and the RAM below
+ * 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen, the consoles' device memory
+ * and, where there are other processors, the local APIC. (The boot tables map more, and come back for the jump into a
+ * native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
 #define CPU_PAGE_TABLES_H
@@ -41,6 +41,21 @@ bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, pa
  * @return  false when it is more
  */
 bool page_tables_add(struct prange range);
+
+/*
+ * Map the page of a device, uncached, at its place in the direct map.
+ *
+ * @return  false when it lies above 4 GiB, or when something is mapped there
+ */
+bool page_tables_add_device(paddr_t page);
+
+/*
+ * Map one page of low memory at its own address, too, to be read and executed but not written, for processors that
+ * switch to these tables there. One at a time.
+ */
+void page_tables_lend(paddr_t page);
+/* The end of that. Other processors may remember it until they load these tables again. */
+void page_tables_take_back(void);
 
 /* Switch to the boot tables of an image at `image`: the low 4 GiB at their own addresses, writable and executable. */
 void page_tables_use_boot(paddr_t image);

@@ -70,6 +70,16 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
 struct status placement_tables(const struct memmap *map, struct prange image,
                                struct busy_list modules, uint64_t bytes, struct prange *room);
 
+/*
+ * A page that other processors can start in: of RAM, not page 0, and below the numbers that start-up messages reserve.
+ * What boot services used will do, too: the page's bytes are put back.
+ *
+ * @return  false when there is none
+ * Source:  Intel SDM volume 3A, section 11.4.4 (a start-up message names the page 000VV000H; VV from A0H to BFH is
+ *          reserved)
+ */
+bool placement_start_page(const struct memmap *map, struct busy_list busy, paddr_t *page);
+
 /* What a native kernel needs. */
 struct guest_needs {
     struct prange image; /* Berth's own slot, not to be overwritten until the jump */

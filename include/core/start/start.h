@@ -4,6 +4,7 @@
 #ifndef START_START_H
 #define START_START_H
 
+#include "acpi.h"
 #include "boot_info.h"
 #include "bzimage.h"
 #include "compiler.h"
@@ -36,6 +37,16 @@ void start_rehearse(const struct entry_regs *regs);
  */
 extern struct boot_info boot_info_storage;
 extern struct efi_handoff efi_handoff_storage;
+
+/*
+ * Start the processors that the tables name; what is in the way of that is a warning. They wait until
+ * processors_put_back(). Their stacks lie in RAM that nobody needs before the guest is put in place.
+ *
+ * @busy    the image, the page tables and the modules
+ * @return  how many run, the first one among them
+ */
+uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map,
+                          struct busy_list busy);
 
 /* What is about to be started: everything decided, nothing written. */
 struct native_guest {

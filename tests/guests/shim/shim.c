@@ -78,6 +78,10 @@ void run_commands(const uint32_t *multiboot_info)
             outb((uint16_t)word[1], (uint8_t)word[2]);
             word += 3;
             break;
+        case SHIM_MSR:
+            __asm__ volatile("wrmsr" : : "c"(word[1]), "a"(word[2]), "d"(word[3]) : "memory");
+            word += 4;
+            break;
         case SHIM_JUMP:
             launch((const uint8_t *)module + word[1]);
         default:

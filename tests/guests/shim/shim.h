@@ -6,6 +6,7 @@
  *   FILL address, bytes, value    one value to all bytes of an area
  *   CRC  address, bytes, text     CRC-32 of an area, as eight hexadecimal digits to address `text`
  *   OUT  port, value              one byte to an I/O port
+ *   MSR  number, low, high        a model-specific register
  *   JUMP offset                   become what the struct at `offset` says; does not return
  *
  * tests/qemu/berth_shim.py writes it.
@@ -18,6 +19,7 @@
 #define SHIM_CRC  3
 #define SHIM_JUMP 4
 #define SHIM_OUT  5
+#define SHIM_MSR  6
 
 /*
  * The struct. A GDT pointer is limit (2 bytes), base (8) and padding to 16 bytes: the first is in

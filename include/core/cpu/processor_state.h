@@ -1,0 +1,38 @@
+/*
+ * What has to be equal on all processors, whatever the firmware left: control registers, EFER, PAT and MTRRs.
+ */
+#ifndef CPU_PROCESSOR_STATE_H
+#define CPU_PROCESSOR_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MTRR_VARIABLE_MOST 32
+#define MTRR_FIXED_COUNT   11
+
+struct mtrrs {
+    uint32_t variable_count; /* pairs; 0 where there are no MTRRs at all, and then the rest is 0 */
+    uint32_t fixed_count;
+    uint64_t default_type;
+    uint64_t fixed[MTRR_FIXED_COUNT];
+    uint64_t variable[2 * MTRR_VARIABLE_MOST]; /* base, mask */
+};
+
+struct processor_state {
+    uint64_t cr0, cr4, efer;
+    uint64_t pat; /* 0 where there is none */
+    struct mtrrs mtrrs;
+};
+
+/* Of the processor that calls. */
+void processor_state_read(struct processor_state *out);
+
+bool processor_state_equal(const struct processor_state *a, const struct processor_state *b);
+
+/*
+ * Make the calling processor's state this one. Memory types are changed as Intel SDM volume 3A, section 12.11.8, wants
+ * it, and only where they differ. Other processors do the same or are idle.
+ */
+void processor_state_adopt(const struct processor_state *wanted);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The local APIC: its registers, as offsets in its page, and what is written there. Constants only.
+ * Source: Intel SDM volume 3A, sections 11.4 (local APIC), 11.6.1 (interrupt command register), 11.12 (x2APIC).
+ */
+#ifndef X86_APIC_H
+#define X86_APIC_H
+
+#include "x86/const.h"
+
+#define MSR_APIC_BASE     UC(0x1b)
+#define APIC_BASE_X2APIC  UC(0x400)
+#define APIC_BASE_ENABLED UC(0x800)
+
+#define APIC_ID           0x020
+#define APIC_EOI          0x0b0
+#define APIC_SPURIOUS     0x0f0
+#define APIC_COMMAND      0x300
+#define APIC_COMMAND_HIGH 0x310 /* not in x2APIC mode, where a register has 64 bits */
+
+#define APIC_ID_SHIFT 24 /* in xAPIC mode, of an id in its register and in APIC_COMMAND_HIGH */
+
+/* In x2APIC mode a register is an MSR. */
+#define MSR_X2APIC(offset) (UC(0x800) + (offset) / 16)
+#define X2APIC_ID_SHIFT    32 /* of a destination in the command */
+
+#define APIC_SOFTWARE_ENABLED UC(0x100) /* in APIC_SPURIOUS, beside a vector */
+
+/* A command: the vector in bits 0 to 7, one of four kinds, and how. */
+#define APIC_FIXED  UC(0x00000)
+#define APIC_NMI    UC(0x00400)
+#define APIC_INIT   UC(0x00500)
+#define APIC_START  UC(0x00600) /* the vector is the number of a page */
+#define APIC_BUSY   UC(0x01000) /* read: not sent yet */
+#define APIC_ASSERT UC(0x04000)
+#define APIC_OTHERS UC(0xc0000) /* all but the sender; no destination */
+
+/* The id that means all: no processor's own. */
+#define APIC_ID_ALL   UC(0xff)
+#define X2APIC_ID_ALL UC(0xffffffff)
+
+#endif
