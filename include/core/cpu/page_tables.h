@@ -1,8 +1,8 @@
 /*
  * The final page tables: Berth's own image page by page with the rights that each section needs, and the RAM below
- * 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen, the consoles' device memory
- * and, where there are other processors, the local APIC. (The boot tables map more, and come back for the jump into a
- * native kernel, which wants them.)
+ * 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen, the consoles' device
+ * memory and, where there are other processors, the local APIC. (The boot tables map more, and come back for the jump
+ * into a native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
 #define CPU_PAGE_TABLES_H
