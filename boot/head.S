@@ -114,7 +114,9 @@ multiboot2_header_end:
  *
  * IN       Xen, docs/misc/pvh.pandoc: ebx = pa of the start information; cs, ds, es, ss flat 4 GiB, cr0.PE alone,
  *          cr4 = 0, interrupts off. esp, fs, gs, GDTR, IDTR and all else are undefined.
+ * LIVE     nothing
  * OUT      eax = PVH_START_MAGIC, all else as it came: start
+ * CLOBBERS eax.   FAIL never
  */
         .section .text.entry, "ax", @progbits
         .code32

@@ -135,6 +135,10 @@ static void test_a_pool_that_is_too_small_and_a_place_that_is_taken(void **state
     pool = pool_of(4, true);
     assert_true(paging_map(&pool, (struct page_mapping){DIRECT, 0, 0x200000, PTE_DATA}));
     assert_false(paging_map(&pool, page));
+    map.count = 1;
+    map.ranges[0] = (struct memory_range){{0, 0x1000}, MEMORY_RAM};
+    pool = pool_of(paging_pages_for_ram(&map, 0x100000000) - 1, true);
+    assert_false(paging_map_ram(&pool, &map, 0x100000000, DIRECT, PTE_DATA));
 }
 
 /* The most that the contract says of further ranges. */

@@ -9,8 +9,6 @@
 #include "mem.h"
 #include "x86/paging.h"
 
-#define TOP_SHIFT L4_SHIFT
-
 static uint64_t *table_take(struct page_pool *pool, uint64_t *pa)
 {
     uint64_t *table = pool->tables + (size_t)pool->used_pages * PT_ENTRIES;
@@ -112,7 +110,7 @@ static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shi
 
 bool paging_map(struct page_pool *pool, struct page_mapping mapping)
 {
-    return table_fill(pool, pool->tables, TOP_SHIFT, &mapping);
+    return table_fill(pool, pool->tables, L4_SHIFT, &mapping);
 }
 
 static bool is_mapped_type(enum memory_type type)
@@ -166,26 +164,25 @@ bool paging_map_ram(struct page_pool *pool, const struct memmap *map, uint64_t b
     return true;
 }
 
-/* Counts tables that each cover `span` bytes: one for each span that is touched and not wholly mapped. */
+/* Counts the tables of 4 KiB pages: one for each 2 MiB in which a range begins or ends. */
 struct table_count {
-    uint64_t span;
-    uint64_t counted_to; /* spans below are counted already */
+    uint64_t counted_to; /* what lies below is counted already */
     uint32_t tables;
 };
 
 static void count_at(struct table_count *count, uint64_t address)
 {
-    const uint64_t start = align_down(address, count->span);
+    const uint64_t start = align_down(address, L2_PAGE_BYTES);
 
-    if ((address & (count->span - 1)) != 0 && start >= count->counted_to) {
+    if (address != start && start >= count->counted_to) {
         count->tables++;
-        count->counted_to = start + count->span;
+        count->counted_to = start + L2_PAGE_BYTES;
     }
 }
 
 uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below)
 {
-    struct table_count level1 = {.span = L2_PAGE_BYTES};
+    struct table_count level1 = {0};
     uint64_t gibs_to = 0; /* directories below are counted */
     uint32_t directories = 0;
     uint32_t index = 0;

@@ -47,12 +47,11 @@ def touches(start, end, areas):
 
 
 def highest_slot(world, image_bytes):
-    """Where Berth should go: the highest slot in RAM that overlaps neither the image where it is nor a module."""
+    """Where Berth should go: the highest slot in RAM that overlaps no module. (It may overlap the image itself.)"""
     modules = [(at, at + len(data)) for at, data, _ in world.modules()]
     ram = [(at, at + count) for at, count, kind in world.entries if kind == mb2.RAM]
-    taken = [*modules, (world.base, world.base + image_bytes)]
     return max(slot for low, high in ram for slot in range(-(-low // SLOT_BYTES) * SLOT_BYTES, high, SLOT_BYTES)
-               if slot + image_bytes <= min(high, 4 * GIB) and not touches(slot, slot + image_bytes, taken))
+               if slot + image_bytes <= min(high, 4 * GIB) and not touches(slot, slot + image_bytes, modules))
 
 
 def reserve(entries, start, end):
