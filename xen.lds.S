@@ -112,6 +112,8 @@ SECTIONS
         *(.bss..noinit)
         . = ALIGN(PAGE_BYTES);
         *(.bss..noinit.page)
+        __stacks_start = .;
+        *(.bss..stacks)
         _end = .;
     } :image
 
@@ -187,6 +189,10 @@ ASSERT((__bss_start % 8) == 0 && (__bss_end % 8) == 0, "bss is cleared by quadwo
 ASSERT(__bss_end - __bss_start <= 64 * 1024, "bss has grown: large tables belong into .noinit")
 ASSERT((_end - _start) % PAGE_BYTES == 0, "the image ends inside a page, which fs would not reach")
 ASSERT((boot_page_table_l4 % PAGE_BYTES) == 0, "page tables are not aligned")
+ASSERT((__stacks_start % PAGE_BYTES) == 0 && stack_df - __stacks_start == STACK_GUARD_BYTES &&
+       stack_nmi - stack_df_top == STACK_GUARD_BYTES && stack_mc - stack_nmi_top == STACK_GUARD_BYTES &&
+       boot_stack - stack_mc_top == STACK_GUARD_BYTES && boot_stack_top == _end, "a stack has no guard page")
+ASSERT((PROCESSOR_AREAS_START % L2_PAGE_BYTES) == 0, "the window of the processors' stacks is not aligned")
 ASSERT(trap_stubs > _start && boot_tss > _start, "the tables of the processor were dropped")
 ASSERT((trap_stubs & 0xffff) + VECTOR_COUNT * 16 <= 0x10000, "trap stubs cross a 64 KiB boundary")
 ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_BYTES_MOST, "the trampoline is too long")

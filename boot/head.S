@@ -16,7 +16,6 @@
 #include "x86/ports.h"
 #include "x86/registers.h"
 #include "x86/segments.h"
-#include "x86/stacks.h"
 
 #define sym_pa(symbol) (sym_offs(symbol) + IMAGE_LINK_PA)
 
@@ -131,7 +130,7 @@ pvh_start:
  * LIVE     ebp = magic; ebx = info pa; esi = load base, from `found` until long mode;
  *          fs.base = load base, from the reload after lgdt until long mode
  * OUT      rdi = &entry_regs, rsp = top of the boot stack, rbp = 0, interrupts off, own GDT, TSS and IDT,
- *          bss cleared, low 4 GiB identity-mapped: __start_xen
+ *          gs.base = &first_processor, bss cleared, low 4 GiB identity-mapped: __start_xen
  * CLOBBERS everything else; of memory outside the image nothing
  * FAIL     early_error
  */
@@ -310,6 +309,12 @@ start64_linked:
         xor     %eax, %eax
         mov     %eax, %fs
         mov     %eax, %gs
+        mov     $MSR_GS_BASE, %ecx
+        lea     first_processor(%rip), %rax
+        mov     %rax, %rdx
+        shr     $32, %rdx
+        wrmsr
+        xor     %eax, %eax
         lea     __bss_start(%rip), %rdi
         lea     __bss_end(%rip), %rcx
         sub     %rdi, %rcx
@@ -328,10 +333,3 @@ entry_regs:
         .balign 8
 loader_state:
         .skip   LOADER_STATE_BYTES
-
-        .section .bss..noinit, "aw", @nobits
-        .balign 16
-        .globl boot_stack, boot_stack_top
-boot_stack:
-        .skip   BOOT_STACK_BYTES
-boot_stack_top:

@@ -144,6 +144,11 @@ efi32_thunk:
         xor     %eax, %eax
         mov     %eax, %fs
         mov     %eax, %gs
+        mov     $MSR_GS_BASE, %ecx
+        movabs  $first_processor, %rax
+        mov     %rax, %rdx
+        shr     $32, %rdx
+        wrmsr
         pop     %rsp
         pop     %r15
         pop     %r14

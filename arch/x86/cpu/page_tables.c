@@ -9,11 +9,13 @@
 #include "instructions.h"
 #include "paging.h"
 #include "physmap.h"
+#include "processors.h"
+#include "stacks.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/ports.h"
 
-extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[], _end[];
+extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[], __stacks_start[];
 extern const uint64_t boot_page_table_l4[];
 
 static struct page_pool pool;
@@ -29,6 +31,7 @@ uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
     pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
     pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
     pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
+    pages += stacks_pages_for_areas(ACPI_PROCESSORS_MAX);
     if (memmap_touches_ram(map, high)) {
         pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
     }
@@ -46,18 +49,25 @@ static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8
     };
 }
 
+/* The stacks come last, each of them apart: the guard pages between them are what is not mapped. */
 static bool image_map(paddr_t image)
 {
     const struct page_mapping parts[] = {
         part(image, _start, __text_start, PTE_CONSTANTS),
         part(image, __text_start, __rodata_start, PTE_CODE),
         part(image, __rodata_start, __data_start, PTE_CONSTANTS),
-        part(image, __data_start, _end, PTE_DATA),
+        part(image, __data_start, __stacks_start, PTE_DATA),
     };
     bool fits = true;
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         fits = fits && paging_map(&pool, parts[i]);
+    }
+    for (unsigned int number = 0; number < STACK_COUNT; number++) {
+        const struct stack stack = first_processor.stacks[number];
+
+        fits = fits && paging_map(&pool, part(image, (const uint8_t *)stack.start,
+                                              (const uint8_t *)stack.top, PTE_DATA));
     }
     return fits;
 }
@@ -120,6 +130,11 @@ bool page_tables_add_device(paddr_t page)
     return page.pa < IDENTITY_MAP_BYTES &&
            paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + page.pa, page.pa, PAGE_BYTES,
                                                    PTE_DATA + PTE_UNCACHED});
+}
+
+bool page_tables_add_areas(paddr_t areas, uint32_t count)
+{
+    return stacks_map_areas(&pool, PROCESSOR_AREAS_START, areas.pa, count);
 }
 
 /* Below 1 MiB nothing else is mapped at its own address: the page has the top table's first entry to itself. */

@@ -1,7 +1,7 @@
 /*
- * The final page tables: Berth's own image page by page with the rights that each section needs, and the RAM below
- * 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen, the consoles' device
- * memory and, where there are other processors, the local APIC. (The boot tables map more, and come back for the jump
+ * The final page tables: Berth's own image page by page with the rights that each section needs, but for the guard pages
+ * below its stacks, and the RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text
+ * screen, the consoles' device memory and, where there are other processors, the local APIC and their stacks. (The boot tables map more, and come back for the jump
  * into a native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
@@ -48,6 +48,15 @@ bool page_tables_add(struct prange range);
  * @return  false when it lies above 4 GiB, or when something is mapped there
  */
 bool page_tables_add_device(paddr_t page);
+
+/*
+ * Map the areas of other processors, from PROCESSOR_AREAS_START on, with a guard page below each stack.
+ *
+ * @areas   PROCESSOR_AREA_BYTES for each
+ * @count   below ACPI_PROCESSORS_MAX
+ * @return  false when the tables do not fit: they were counted wrongly
+ */
+bool page_tables_add_areas(paddr_t areas, uint32_t count);
 
 /*
  * Map one page of low memory at its own address, too, to be read and executed but not written, for processors that
