@@ -80,6 +80,8 @@ TARGET_ASFLAGS += -no-integrated-as -Wno-unused-command-line-argument
 else
 TARGET_CFLAGS += -fno-tree-loop-distribute-patterns -fno-shrink-wrap
 endif
+# No frame may reach across the guard page below a stack. (The EFI stage runs on the firmware's.)
+GUARDED_CFLAGS := -Wframe-larger-than=3072
 LINK_FLAGS := -m elf_x86_64 -nostdlib -static --no-dynamic-linker --build-id=none -z noexecstack -z max-page-size=0x1000 \
               --orphan-handling=error --fatal-warnings --no-warn-rwx-segments
 
@@ -114,7 +116,7 @@ $(BUILD)/boot/report.c.o $(BUILD)/arch/x86/cpu/image.c.o: $(BUILD)/include/versi
 
 $(BUILD)/%.c.o: %.c $(GENERATED)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TARGET_CFLAGS) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(TARGET_CFLAGS) $(if $(filter efi/%,$<),,$(GUARDED_CFLAGS)) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.S.o: %.S $(GENERATED)
 	@mkdir -p $(@D)
