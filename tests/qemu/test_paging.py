@@ -3,13 +3,15 @@
 Berth is stopped by a fault on purpose, which is raised once they are in force.
 """
 import re
+import struct
 
 import pytest
+from berth_qemu import symbols
 from test_boot import pinned
 
 MIB, GIB = 1 << 20, 1 << 30
 PAGE = 4096
-LINK_VA, DIRECT_MAP = 0xFFFF82D040200000, 0xFFFF830000000000
+LINK_VA, AREAS_VA, DIRECT_MAP = 0xFFFF82D040200000, 0xFFFF82D060000000, 0xFFFF830000000000
 SCREEN = 0xB8000
 # `info tlb` of QEMU 7.2: one line a page, its address, its physical address, and letters; X: not executable.
 TLB_LINE = re.compile(r"^([0-9a-f]{16}): ([0-9a-f]{16}) ([XGPDACTUW-]+)$", re.MULTILINE)
@@ -32,7 +34,11 @@ class Pages:
                 if va >= DIRECT_MAP}
 
     def image(self):
-        return {va - LINK_VA: (pa, letters) for va, pa, letters in self.all if va < DIRECT_MAP}
+        return {va - LINK_VA: (pa, letters) for va, pa, letters in self.all if va < AREAS_VA}
+
+    def areas(self):
+        """What processors other than the first have of their own."""
+        return {va: pa for va, pa, letters in self.all if AREAS_VA <= va < DIRECT_MAP}
 
 
 def stopped(case, image=None, **machine):
@@ -44,6 +50,12 @@ def stopped(case, image=None, **machine):
 
 def is_ram_page(log, pa):
     return any(first < pa + PAGE and pa <= last for first, last, kind in log.memory if kind == "ram")
+
+
+def guard_pages(case):
+    """Of the image: one below each of the first processor's stacks."""
+    at = symbols(case.debug_image)
+    return {at[stack] - LINK_VA - PAGE for stack in ("stack_df", "stack_nmi", "stack_mc", "boot_stack")}
 
 
 PLACES = [4 * MIB, 64 * MIB + PAGE, 200 * MIB]
@@ -59,7 +71,8 @@ def test_nothing_is_mapped_but_the_image_ram_and_the_screen(case, cpu, base):
         assert "U" not in letters
 
     image = pages.image()
-    assert sorted(image) == list(range(0, max(image) + PAGE, PAGE))
+    assert sorted(image) == sorted(set(range(0, max(image) + PAGE, PAGE)) - guard_pages(case))
+    assert pages.areas() == {}
     for offset, (pa, _) in image.items():
         assert pa == log.base + offset
     rights = "".join("x" if "X" not in letters else "w" if "W" in letters else "r" for _, letters in image.values())
@@ -90,3 +103,49 @@ def test_null_pointers_fault(case):
     _, pages = stopped(case)
     assert all(va >= LINK_VA for va, _, _ in pages.all)
     assert 0 in pages.direct()
+
+
+# --- guard pages ------------------------------------------------------------------------------------------------------
+
+FAULT_STACK, FIRST_STACK, OTHER_STACK = 8 << 10, 12 << 10, 8 << 10
+PROCESSORS = 4
+# One processor of `info registers -a`; the task register's base is where its task state segment is.
+PROCESSOR = re.compile(r"RSP=([0-9a-f]+).*?^TR =\S+ ([0-9a-f]+).*?CR3=([0-9a-f]+)", re.MULTILINE | re.DOTALL)
+# Intel SDM volume 3A, section 8.7: IST1 in the 64-bit TSS; Berth uses three.
+IST1, IST_COUNT, TSS_BYTES = 36, 3, 104
+
+
+def stacks(vm):
+    """Of each processor: (an address in its ordinary stack, the tops of the others), and the page tables' address."""
+    text = vm.qmp("human-monitor-command", **{"command-line": "info registers -a"}).replace("\r", "")
+    for rsp, tss, cr3 in PROCESSOR.findall(text):
+        state = vm.physical_memory(vm.physical_address(int(tss, 16)), TSS_BYTES)
+        yield int(rsp, 16), struct.unpack_from(f"<{IST_COUNT}Q", state, IST1), int(cr3, 16)
+
+
+def bottom(mapped, inside):
+    """The lowest address that is mapped without a gap below this one."""
+    page = (inside - 1) & -PAGE
+    assert page in mapped, f"{inside:#x} is not in a stack: nothing is mapped there"
+    while page - PAGE in mapped:
+        page -= PAGE
+    return page
+
+
+@pytest.mark.parametrize("base", PLACES, ids=hex)
+def test_no_stack_has_memory_below_it(case, base):
+    """Berth ends for want of a kernel; then the others are asleep on their ordinary stacks, and it halts on its own."""
+    iso = case.berth_iso(image=pinned(case, base, align=PAGE), modules=[])
+    with case.machine(iso=iso, extra=["-smp", str(PROCESSORS)]) as vm:
+        log = vm.wait_halted()
+        pages = Pages(vm)
+        found = list(stacks(vm))
+    mapped = {va for va, _, _ in pages.all}
+    assert len(found) == PROCESSORS and len({cr3 for _, _, cr3 in found}) == 1
+    for number, (rsp, tops, _) in enumerate(found):
+        assert rsp - bottom(mapped, rsp) <= (OTHER_STACK if number else FIRST_STACK), f"processor {number}"
+        for top in tops:
+            assert top - bottom(mapped, top) == FAULT_STACK, f"processor {number}, the stack that ends at {top:#x}"
+    assert len({bottom(mapped, inside) for rsp, tops, _ in found for inside in (rsp, *tops)}) == 4 * PROCESSORS
+    memory = pages.areas().values()
+    assert len(set(memory)) == len(memory) and all(is_ram_page(log, pa) for pa in memory)

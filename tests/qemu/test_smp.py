@@ -10,7 +10,7 @@ from berth_qemu import fields
 from berth_shim import GUEST_PASS, BerthWorld
 from test_acpi import AcpiWorld, local_apic, madt, x2apic
 from test_boot import pinned
-from test_exceptions import Dump
+from test_exceptions import Dump, check_stack_overflow
 from test_paging import LINK_VA, PLACES, SCREEN, Pages, is_ram_page
 
 PAGE = 4096
@@ -276,6 +276,14 @@ def test_an_exception_names_its_processor(case, fault, vector, function, stack):
         assert log.one("rip=").endswith(f"reported on the {stack} stack")
         wait_all_halted(vm, 3)
         assert vm.log.is_halted and vm.triple_faults == 0
+
+
+def test_a_stack_overflow_of_another_one_is_told_in_words(case):
+    with case.machine(iso=case.berth_iso("debug=ap-stack-overflow", modules=[]), extra=smp(2)) as vm:
+        dump = Dump(vm.wait_halted())
+        check_stack_overflow(vm, dump)
+        assert vm.log.one("on processor ") == "1, APIC id 0x1"
+        wait_all_halted(vm, 2)
 
 
 def test_an_exception_of_the_first_one_stops_all(case):
