@@ -267,16 +267,24 @@ uint32_t processor_number(void)
     return listed != NULL ? this_processor()->number : first_processor.number;
 }
 
-const struct processor *processor_that_reports(void)
+/* In whose area a place is; NULL: in nobody's. */
+static const struct processor *area_owner(uint64_t place)
+{
+    const uint64_t index = (place - PROCESSOR_AREAS_START) / PROCESSOR_AREA_MAPPED_BYTES;
+
+    return listed != NULL && index < listed->count ? processor_at((uint32_t)index) : NULL;
+}
+
+const struct processor *processor_that_reports(const void *frame)
 {
     const uint64_t base = msr_read(MSR_GS_BASE);
-    const uint64_t index = (base - FIRST_AREA_DATA) / PROCESSOR_AREA_MAPPED_BYTES;
+    const struct processor *owner = area_owner(base);
 
-    if (listed != NULL && index < listed->count &&
-        base == (uint64_t)processor_at((uint32_t)index)) {
-        return processor_at((uint32_t)index);
+    if (base == (uint64_t)&first_processor || (owner != NULL && base == (uint64_t)owner)) {
+        return (const struct processor *)base;
     }
-    return &first_processor;
+    owner = area_owner((uint64_t)frame);
+    return owner != NULL ? owner : &first_processor;
 }
 
 /* --- on the others --------------------------------------------------------------------------- */

@@ -167,7 +167,7 @@ static void reporter_become(const struct trap_frame *frame, const struct process
 
 NORETURN void trap_report(const struct trap_frame *frame)
 {
-    const struct processor *const processor = processor_that_reports();
+    const struct processor *const processor = processor_that_reports(frame);
 
     reporter_become(frame, processor);
     processors_freeze();

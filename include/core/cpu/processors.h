@@ -63,8 +63,11 @@ static inline struct processor *this_processor(void)
 /* Of the calling processor; 0 for the first one, and at any time when there is no other: in the EFI stage, too. */
 uint32_t processor_number(void);
 
-/* The same for a report of a fault, when GS base may be anything: what is no processor's counts as the first one. */
-const struct processor *processor_that_reports(void);
+/*
+ * The calling processor, for a report of a fault, when GS base may be anything: where it is no processor's, `frame` tells
+ * by the area that it lies in, and in none it is the first one.
+ */
+const struct processor *processor_that_reports(const void *frame);
 
 struct processors_request {
     const struct bringup *who;     /* not empty; stays where it is */
