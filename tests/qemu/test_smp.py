@@ -2,11 +2,12 @@
 before Linux starts; what is in the way of that costs a warning, not the boot.
 """
 import re
+import struct
 import time
 
 import pytest
 import uefi
-from berth_qemu import fields
+from berth_qemu import fields, symbols
 from berth_shim import GUEST_PASS, BerthWorld
 from test_acpi import AcpiWorld, local_apic, madt, x2apic
 from test_boot import pinned
@@ -227,6 +228,38 @@ def test_registers_are_those_of_the_first_processor(case, odd):
     if MTRR_BASE in odd:
         assert [int(part, 16) for part in first["mtrr-0"].split("/")] == [ODD[MTRR_BASE], ODD[MTRR_MASK]]
     assert vm.log.warnings == []
+
+
+# --- data of each processor -------------------------------------------------------------------------------------------
+
+GS_BASE = re.compile(r"^GS =\S+ ([0-9a-f]+)", re.MULTILINE)
+FIRST_BYTES = struct.Struct("<QII")  # its own address, its number, its APIC's id
+
+
+def assert_gs_bases_lead_to_own_data(case, vm, numbers_and_ids):
+    text = vm.qmp("human-monitor-command", **{"command-line": "info registers -a"}).replace("\r", "")
+    bases = [int(base, 16) for base in GS_BASE.findall(text)]
+    assert bases[0] == symbols(case.debug_image)["first_processor"]
+    data = [vm.physical_memory(vm.physical_address(base), FIRST_BYTES.size) for base in bases]
+    assert [FIRST_BYTES.unpack(words) for words in data] == [(base, *numbers) for base, numbers
+                                                             in zip(bases, numbers_and_ids)]
+
+
+def test_gs_base_leads_each_processor_to_its_own_data(case):
+    """Numbers follow the firmware's list, QEMU's order that of the APICs' ids."""
+    world = AcpiWorld(case, [madt(local_apic(2), local_apic(0), local_apic(1))])
+    world.cmdline = "debug=ud"
+    with world.machine(extra=smp(3)) as vm:
+        vm.wait_halted()
+        assert_gs_bases_lead_to_own_data(case, vm, [(0, 0), (2, 1), (1, 2)])
+
+
+def test_gs_base_is_the_same_behind_32_bit_firmware(case):
+    """Its boot services are ended from 64-bit code, with its segments in between."""
+    files = uefi.grub_berth_files(case, target="i386-efi", cmdline="debug=ud")
+    with uefi.machine(case, files, firmware="uefi32") as vm:
+        vm.wait_halted(uefi.BOOT_SECONDS)
+        assert_gs_bases_lead_to_own_data(case, vm, [(0, 0)])
 
 
 # --- the page tables of all -------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /*
- * The first processor's tables, as data: GDT, TSS, IDT (which is everybody's), and its stacks. Nothing is filled in at run
- * time but the base of fs (head.S) and the busy bit of the TSS (ltr). Pieces of addresses come from xen.lds.S.
+ * The first processor's tables, as data: GDT, TSS, IDT (which is everybody's), and its stacks. Nothing is filled in at
+ * run time but the base of fs (head.S) and the busy bit of the TSS (ltr). Pieces of addresses come from xen.lds.S.
  * Source: Intel SDM volume 3A, sections 3.4.5, 6.14.1 (64-bit IDT gates), 7.7 (64-bit TSS).
  */
 #include "x86/paging.h"

@@ -1,5 +1,5 @@
 /*
- * Stacks with guard pages: where those of a processor's area are, the mapping of areas, and what an overflow looks like.
+ * Stacks with guard pages: where those of an area are, the mapping of areas, and what an overflow looks like.
  */
 #include "stacks.h"
 

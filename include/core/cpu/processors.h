@@ -34,7 +34,7 @@ typedef void processor_work_fn(void);
  * their stacks, in their area (x86/stacks.h). What is to be kept for each processor has its place here.
  */
 struct processor {
-    /* Writer: processors_start, for all. */
+    /* Writer: the first processor. */
     struct processor *self; /* comes first: this_processor() */
     uint32_t number;        /* 0 is the first, the others have the list's order */
     uint32_t apic_id;       /* of the first one: known as soon as others are started */
@@ -64,8 +64,8 @@ static inline struct processor *this_processor(void)
 uint32_t processor_number(void);
 
 /*
- * The calling processor, for a report of a fault, when GS base may be anything: where it is no processor's, `frame` tells
- * by the area that it lies in, and in none it is the first one.
+ * The calling processor, for a report of a fault, when GS base may be anything: where it is no processor's, `frame`
+ * tells by the area that it lies in, and in none it is the first one.
  */
 const struct processor *processor_that_reports(const void *frame);
 
@@ -78,7 +78,8 @@ struct processors_request {
 };
 
 /*
- * Start them, once page_tables_add_areas() has mapped an area for each. Those that do not answer cost one wait for all of them, of three seconds from the last answer on.
+ * Start them, once page_tables_add_areas() has mapped an area for each. Those that do not answer cost one wait for all
+ * of them, of three seconds from the last answer on.
  *
  * @return  how many answered; processor_online() says who. The others are told to wait for a start-up message again
  */
