@@ -36,7 +36,12 @@
 #define MSR_MISC_ENABLE    UC(0x1a0)
 #define MISC_ENABLE_XD_OFF 2
 
-#define MSR_PAT UC(0x277)
+/*
+ * Eight memory types, SDM volume 3A, section 12.12: write-back, write-through, UC-, uncacheable as a processor starts
+ * with them; then write-combining and write-protected, UC-, uncacheable.
+ */
+#define MSR_PAT    UC(0x277)
+#define PAT_LAYOUT UC(0x0007050100070406)
 
 /* Memory types of physical ranges: SDM volume 3A, section 12.11. */
 #define MSR_MTRR_CAP      UC(0xfe)

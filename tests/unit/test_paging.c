@@ -53,9 +53,11 @@ static struct leaf walk(uint64_t va)
         }
         if (shift == 12 || (entry & 0x80) != 0) {
             const uint64_t span = 1ULL << shift;
+            /* Bit 12 of a large page's entry is PAT. */
+            const uint64_t page = entry & (shift == 12 ? 0x000ffffffffff000 : 0x000fffffffffe000);
 
-            assert_int_equal(entry & 0x000ffffffffff000 & (span - 1), 0);
-            return (struct leaf){entry, span, (entry & 0x000ffffffffff000) + (va & (span - 1))};
+            assert_int_equal(page & (span - 1), 0);
+            return (struct leaf){entry, span, page + (va & (span - 1))};
         }
         pa = entry & 0x000ffffffffff000;
         assert_in_range(pa, POOL_PA + 4096, POOL_PA + (POOL_PAGES - 1) * 4096);
@@ -120,6 +122,20 @@ static void test_an_image_off_its_alignment_is_mapped_page_by_page(void **state)
     assert_true((walk(va).entry & PTE_NX) != 0);
     assert_int_equal(walk(va + 0x1000).entry & (PTE_NX | PTE_WRITE), 0);
     assert_int_equal(pool.used_pages, 4);
+}
+
+/* Bit 7 is PAT in a 4 KiB page's entry; in others it says that the page is large, and PAT is bit 12. */
+static void test_write_combining_in_pages_of_all_sizes(void **state)
+{
+    const struct page_mapping mapping = {DIRECT + 0x3fdff000, 0x3fdff000, 0x40201000,
+                                         PTE_DATA + PTE_WRITE_COMBINING};
+    struct page_pool pool = pool_of(POOL_PAGES, true);
+
+    (void)state;
+    assert_true(paging_map(&pool, mapping));
+    assert_int_equal(walk(DIRECT + 0x3fdff000).entry, 0x3fdff000 | PTE_DATA | 0x80);
+    assert_int_equal(walk(DIRECT + 0x3fe00000).entry, 0x3fe00000 | PTE_DATA | 0x1080);
+    assert_int_equal(walk(DIRECT + 0x40000000).entry, 0x40000000 | PTE_DATA | 0x1080);
 }
 
 static void test_a_pool_that_is_too_small_and_a_place_that_is_taken(void **state)
@@ -262,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_the_largest_pages_that_fit),
         cmocka_unit_test(test_without_1_gib_pages_there_are_none),
         cmocka_unit_test(test_an_image_off_its_alignment_is_mapped_page_by_page),
+        cmocka_unit_test(test_write_combining_in_pages_of_all_sizes),
         cmocka_unit_test(test_a_pool_that_is_too_small_and_a_place_that_is_taken),
         cmocka_unit_test(test_what_further_ranges_take_at_most),
         cmocka_unit_test(test_exactly_the_ram_is_mapped),

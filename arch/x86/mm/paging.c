@@ -77,19 +77,27 @@ static bool leaves_write(uint64_t *entries, uint64_t count, uint64_t leaf, uint6
     return taken == 0;
 }
 
+/* A leaf's flags: a large page has PAT elsewhere, because it is PTE_LARGE there. */
+static uint64_t leaf_flags(uint64_t rights, unsigned int shift)
+{
+    if (shift == L1_SHIFT) {
+        return rights;
+    }
+    return (rights & ~PTE_PAT) | PTE_LARGE | ((rights & PTE_PAT) != 0 ? PTE_PAT_LARGE : 0);
+}
+
 /* Enter into one table, and those below it, what of the mapping lies in its reach; `left` is what remains. */
 static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shift,
                        struct page_mapping *left)
 {
-    const uint64_t large = shift > L1_SHIFT ? PTE_LARGE : 0;
+    const uint64_t flags = leaf_flags(left->rights, shift);
     unsigned int slot = (unsigned int)(left->va >> shift) % PT_ENTRIES;
 
     while (slot < PT_ENTRIES && left->bytes > 0) {
         const uint64_t count = leaves_that_fit(pool, left, shift, slot);
 
         if (count > 0) {
-            if (!leaves_write(table + slot, count, left->pa | left->rights | large,
-                              1ULL << shift)) {
+            if (!leaves_write(table + slot, count, left->pa | flags, 1ULL << shift)) {
                 return false;
             }
             left->va += count << shift;

@@ -24,7 +24,8 @@ struct page_mapping {
     uint64_t va; /* this and the next two: multiples of 4 KiB */
     uint64_t pa;
     uint64_t bytes;
-    uint64_t rights; /* PTE_PRESENT and what else holds for every page of it, but for PTE_LARGE */
+    uint64_t
+        rights; /* PTE_PRESENT and what else holds for every page of it; PTE_PAT as for 4 KiB pages */
 };
 
 /* Take the first page of the pool for the top table; it is at pool->pa. */
