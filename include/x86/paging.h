@@ -34,10 +34,13 @@
 #define PTE_TABLE (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED)
 #define PTE_RWX   (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY)
 
-/* Leaves of the final tables: nothing is writable and executable. */
-#define PTE_CODE      (PTE_PRESENT + PTE_ACCESSED)
-#define PTE_CONSTANTS (PTE_PRESENT + PTE_ACCESSED + PTE_NX)
-#define PTE_DATA      (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY + PTE_NX)
+/*
+ * Leaves of the final tables: nothing is writable and executable, and all is global: loading CR3 does not make a
+ * processor forget them (translations_forget in instructions.h does). Without CR4.PGE that bit means nothing.
+ */
+#define PTE_CODE      (PTE_PRESENT + PTE_ACCESSED + PTE_GLOBAL)
+#define PTE_CONSTANTS (PTE_PRESENT + PTE_ACCESSED + PTE_GLOBAL + PTE_NX)
+#define PTE_DATA      (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY + PTE_GLOBAL + PTE_NX)
 
 #define PT_ENTRIES 512
 #define PTE_BYTES  8

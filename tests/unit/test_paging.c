@@ -27,7 +27,8 @@ static struct page_pool pool_of(uint32_t pages, bool has_1gib_pages)
     struct page_pool pool = {.tables = tables[0],
                              .pa = POOL_PA,
                              .capacity_pages = pages,
-                             .has_1gib_pages = has_1gib_pages};
+                             .has_1gib_pages = has_1gib_pages,
+                             .has_nx = true};
 
     memset(tables, 0xa5, sizeof(tables));
     paging_start(&pool);
@@ -136,6 +137,18 @@ static void test_write_combining_in_pages_of_all_sizes(void **state)
     assert_int_equal(walk(DIRECT + 0x3fdff000).entry, 0x3fdff000 | PTE_DATA | 0x80);
     assert_int_equal(walk(DIRECT + 0x3fe00000).entry, 0x3fe00000 | PTE_DATA | 0x1080);
     assert_int_equal(walk(DIRECT + 0x40000000).entry, 0x40000000 | PTE_DATA | 0x1080);
+}
+
+static void test_a_processor_without_nx_gets_no_bit_for_it(void **state)
+{
+    struct page_pool pool = pool_of(POOL_PAGES, true);
+
+    (void)state;
+    pool.has_nx = false;
+    assert_true(paging_map(
+        &pool, (struct page_mapping){DIRECT + 0x1ff000, 0x1ff000, 0x201000, PTE_CONSTANTS}));
+    assert_int_equal(walk(DIRECT + 0x1ff000).entry, 0x1ff121);
+    assert_int_equal(walk(DIRECT + 0x200000).entry, 0x2001a1);
 }
 
 static void test_a_pool_that_is_too_small_and_a_place_that_is_taken(void **state)
@@ -279,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_without_1_gib_pages_there_are_none),
         cmocka_unit_test(test_an_image_off_its_alignment_is_mapped_page_by_page),
         cmocka_unit_test(test_write_combining_in_pages_of_all_sizes),
+        cmocka_unit_test(test_a_processor_without_nx_gets_no_bit_for_it),
         cmocka_unit_test(test_a_pool_that_is_too_small_and_a_place_that_is_taken),
         cmocka_unit_test(test_what_further_ranges_take_at_most),
         cmocka_unit_test(test_exactly_the_ram_is_mapped),

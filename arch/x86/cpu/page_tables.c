@@ -94,6 +94,7 @@ bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, pa
         .pa = room.start,
         .capacity_pages = (uint32_t)(prange_bytes(room) / PAGE_BYTES),
         .has_1gib_pages = caps->has_1gib_pages,
+        .has_nx = caps->has_nx,
     };
 
     paging_start(&pool);
@@ -126,7 +127,7 @@ bool page_tables_add_device(paddr_t page)
 void page_tables_lend(paddr_t page)
 {
     pages_before_lending = pool.used_pages;
-    paging_map(&pool, (struct page_mapping){page.pa, page.pa, PAGE_BYTES, PTE_CODE});
+    paging_map(&pool, (struct page_mapping){page.pa, page.pa, PAGE_BYTES, PTE_CODE - PTE_GLOBAL});
 }
 
 void page_tables_take_back(void)

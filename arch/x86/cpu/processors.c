@@ -12,6 +12,7 @@
 #include "processor_state.h"
 #include "x86/apic.h"
 #include "x86/paging.h"
+#include "x86/registers.h"
 #include "x86/stacks.h"
 #include "x86/vectors.h"
 
@@ -26,7 +27,7 @@ _Static_assert(PROCESSOR_DATA_BYTES + 3 * PROCESSOR_FAULT_STACK_BYTES + PROCESSO
                    PROCESSOR_AREA_BYTES,
                "an area is its data and its stacks");
 
-extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[];
+extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[], trampoline_efer[];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
 
 struct processors_start_info processors_start_info;
@@ -82,6 +83,8 @@ static void start_page_fill(struct start_page *page, paddr_t at)
         word_write(page->bytes + *listed_at, (uint32_t)at.pa + offset);
     }
     word_write(page->bytes + (trampoline_cr3 - trampoline_start), (uint32_t)page_tables_in_use());
+    word_write(page->bytes + (trampoline_efer - trampoline_start),
+               (uint32_t)first_state.efer & ~EFER_LMA);
     page_tables_lend(at);
 }
 
@@ -288,7 +291,7 @@ static NORETURN void wait_for_work(struct processor *self)
             local_apic_end();
         } else {
             /* The page that it started in is no longer mapped, but may still be remembered. */
-            page_tables_use(page_tables_in_use());
+            translations_forget();
             work();
             __atomic_store_n(&self->work, NULL, __ATOMIC_RELEASE);
         }

@@ -77,9 +77,12 @@ static bool leaves_write(uint64_t *entries, uint64_t count, uint64_t leaf, uint6
     return taken == 0;
 }
 
-/* A leaf's flags: a large page has PAT elsewhere, because it is PTE_LARGE there. */
-static uint64_t leaf_flags(uint64_t rights, unsigned int shift)
+/* A leaf's flags: without NX its bit is reserved; and a large page has PAT elsewhere, because it is PTE_LARGE there. */
+static uint64_t leaf_flags(const struct page_pool *pool, uint64_t rights, unsigned int shift)
 {
+    if (!pool->has_nx) {
+        rights &= ~PTE_NX;
+    }
     if (shift == L1_SHIFT) {
         return rights;
     }
@@ -90,7 +93,7 @@ static uint64_t leaf_flags(uint64_t rights, unsigned int shift)
 static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shift,
                        struct page_mapping *left)
 {
-    const uint64_t flags = leaf_flags(left->rights, shift);
+    const uint64_t flags = leaf_flags(pool, left->rights, shift);
     unsigned int slot = (unsigned int)(left->va >> shift) % PT_ENTRIES;
 
     while (slot < PT_ENTRIES && left->bytes > 0) {

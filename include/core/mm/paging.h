@@ -11,12 +11,13 @@
 #include "addr.h"
 #include "memmap.h"
 
-/* Pages for tables. Writer: the functions below; the caller sets the first four. */
+/* Pages for tables. Writer: the functions below; the caller sets the first five. */
 struct page_pool {
     uint64_t *tables; /* the first page, where it can be written */
     uint64_t pa;      /* of the first page */
     uint32_t capacity_pages;
     bool has_1gib_pages; /* CPUID 0x80000001 EDX bit 26 */
+    bool has_nx;         /* EFER.NXE is set; else PTE_NX is left out, because it is reserved */
     uint32_t used_pages;
 };
 
