@@ -118,7 +118,7 @@ multiboot2_header_end:
  * OUT      eax = PVH_START_MAGIC, all else as it came: start
  * CLOBBERS eax.   FAIL never
  */
-        .section .text.entry, "ax", @progbits
+        .section .init.text.entry, "ax", @progbits
         .code32
 pvh_start:
         mov     $PVH_START_MAGIC, %eax

@@ -24,7 +24,7 @@
         .long offset_of(\target)
 .endm
 
-        .section .rodata.trampoline, "a", @progbits
+        .section .init.rodata, "a", @progbits
         .balign 16
         .globl trampoline_start, trampoline_end, trampoline_cr3, trampoline_efer
 /*
@@ -121,7 +121,7 @@ trampoline_end:
  * CLOBBERS everything
  * FAIL     a processor that is not in the list halts for good
  */
-        .text
+        .section .init.text, "ax", @progbits
         .globl processor_enter
 processor_enter:
         lidt    idt_pointer_va(%rip)

@@ -26,7 +26,7 @@
 #define loader(member) sym_offs(loader_state) + LOADER_##member(%ebx)
 #define call(member)   CALL_##member(%ebp)
 
-        .text
+        .section .init.text, "ax", @progbits
         .code64
 /*
  * IN       System V AMD64: edi = pa of struct efi32_call; running at the load address, stack at the link address,

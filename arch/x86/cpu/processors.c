@@ -3,6 +3,8 @@
  */
 #include "processors.h"
 
+#include "compiler.h"
+
 #include <stddef.h>
 
 #include "instructions.h"
@@ -68,7 +70,7 @@ static void word_write(uint8_t *place, uint32_t value)
     memcpy(place, &value, sizeof(value));
 }
 
-static void start_page_fill(struct start_page *page, paddr_t at)
+static INIT void start_page_fill(struct start_page *page, paddr_t at)
 {
     const size_t bytes = (size_t)(trampoline_end - trampoline_start);
 
@@ -88,14 +90,14 @@ static void start_page_fill(struct start_page *page, paddr_t at)
     page_tables_lend(at);
 }
 
-static void start_page_give_back(const struct start_page *page)
+static INIT void start_page_give_back(const struct start_page *page)
 {
     page_tables_take_back();
     memcpy(page->bytes, page->saved, (size_t)(trampoline_end - trampoline_start));
 }
 
 /* To those that have not answered; in one message where these are all others. */
-static void send_to_silent(uint32_t command)
+static INIT void send_to_silent(uint32_t command)
 {
     if (listed->broadcast && __atomic_load_n(&answers, __ATOMIC_ACQUIRE) == 0) {
         local_apic_send(0, APIC_OTHERS | command);
@@ -109,7 +111,7 @@ static void send_to_silent(uint32_t command)
 }
 
 /* Until all have answered, or for so long after the last answer. */
-static bool wait_for_answers(uint64_t patience_us)
+static INIT bool wait_for_answers(uint64_t patience_us)
 {
     uint32_t seen = 0;
 
@@ -129,7 +131,7 @@ static bool wait_for_answers(uint64_t patience_us)
 }
 
 /* Should one come late, it must not find another page than it was sent to. */
-static void give_up_silent(void)
+static INIT void give_up_silent(void)
 {
     for (uint32_t i = 0; i < listed->count; i++) {
         if (!processor_answered(i)) {
@@ -139,7 +141,7 @@ static void give_up_silent(void)
     }
 }
 
-static void wait_us(uint32_t us)
+static INIT void wait_us(uint32_t us)
 {
     clock_start(&clock);
     while (us > 0 && clock_us(&clock) < us) {
@@ -147,7 +149,7 @@ static void wait_us(uint32_t us)
     }
 }
 
-static uint32_t count_answered(void)
+static INIT uint32_t count_answered(void)
 {
     uint32_t count = 0;
 
@@ -157,7 +159,7 @@ static uint32_t count_answered(void)
     return count;
 }
 
-uint32_t processors_start(const struct processors_request *request)
+INIT uint32_t processors_start(const struct processors_request *request)
 {
     static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
