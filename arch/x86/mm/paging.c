@@ -144,10 +144,12 @@ static uint64_t *small_leaf(const struct page_pool *pool, uint64_t va)
 
 bool paging_unmap(struct page_pool *pool, uint64_t va, uint64_t bytes)
 {
-    for (uint64_t at = va; at != va + bytes; at += PAGE_BYTES) {
-        uint64_t *const entry = small_leaf(pool, at);
+    uint64_t *entry = NULL;
 
-        if (entry == NULL) {
+    for (uint64_t at = va; at != va + bytes; at += PAGE_BYTES) {
+        /* One walk for each table. */
+        entry = entry == NULL || L1_SLOT(at) == 0 ? small_leaf(pool, at) : entry + 1;
+        if (entry == NULL || (*entry & PTE_PRESENT) == 0) {
             return false;
         }
         *entry = 0;
