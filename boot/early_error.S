@@ -31,7 +31,7 @@
         com1_set UART_MODEM_CONTROL, UART_DTR_RTS
 .endm
 
-        .section .text.entry, "ax", @progbits
+        .section .init.text.entry, "ax", @progbits
         .code32
 /*
  * Print "(BERTH) error: ", the message, and "(BERTH) halted".
@@ -142,12 +142,10 @@ text_error:
         .asciz "(BERTH) error: "
 text_halted:
         .asciz "\r\n(BERTH) halted\r\n"
-        .globl msg_bad_place, msg_bad_loader, msg_no_long_mode, msg_no_nx
+        .globl msg_bad_place, msg_bad_loader, msg_no_long_mode
 msg_bad_place:
         .asciz "the loader put the image where it cannot run - load it at a 4 KiB boundary below 0xffe00000"
 msg_bad_loader:
         .asciz "not started by a multiboot1 or multiboot2 loader - start this file with GRUB's multiboot2 command"
 msg_no_long_mode:
         .asciz "this CPU has no 64-bit mode - use a CPU with long mode (CPUID 0x80000001 EDX bit 29)"
-msg_no_nx:
-        .asciz "this CPU has no NX, or the firmware hides it - enable 'execute disable' in the firmware's setup"

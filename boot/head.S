@@ -117,7 +117,7 @@ multiboot2_header_end:
  * OUT      eax = PVH_START_MAGIC, all else as it came: start
  * CLOBBERS eax.   FAIL never
  */
-        .section .text.entry, "ax", @progbits
+        .section .init.text.entry, "ax", @progbits
         .code32
 pvh_start:
         mov     $PVH_START_MAGIC, %eax
@@ -139,6 +139,8 @@ start:
         cli
         cld
         mov     %eax, %ebp
+        xor     %eax, %eax
+        mov     %eax, %dr7              /* whatever is watched there: until there is an IDT, #DB is a reset */
 
         /*
          * Where are we? Only `call` tells, and it needs a word of memory before any stack is known. The word is
@@ -209,9 +211,6 @@ found:
         cpuid
         bt      $CPUID_EXT_LM_BIT, %edx
         jnc     early_error
-        lea     sym_esi(msg_no_nx), %edi
-        bt      $CPUID_EXT_NX_BIT, %edx
-        jnc     early_error
 
         /* What the loader left behind, for 32-bit firmware that is still alive (efi/exit32.S). */
         sidt    sym_esi(loader_state + LOADER_IDT)
@@ -278,13 +277,32 @@ start_fs_live:                          /* a place to look at the segment from o
         lea     sym_esi(l1_image + PTE_TABLE), %eax
         mov     %eax, sym_fs(l2_image_leaf)
 2:
+        /* Intel's processors hide NX where the firmware says so, in a register that all with 64-bit mode have. */
+        mov     $CPUID_EXT_FEATURE, %eax
+        cpuid
+        bt      $CPUID_EXT_NX_BIT, %edx
+        jc      1f
+        xor     %eax, %eax
+        cpuid
+        cmp     $CPUID_INTEL_ECX, %ecx
+        jne     2f
+        mov     $MSR_MISC_ENABLE, %ecx
+        rdmsr
+        btr     $MISC_ENABLE_XD_OFF, %edx
+        wrmsr
+        mov     $CPUID_EXT_FEATURE, %eax
+        cpuid
+        bt      $CPUID_EXT_NX_BIT, %edx
+        jnc     2f
+1:      orl     $EFER_NXE, sym_fs(boot_efer)
+2:
         /* Control registers are set whole, whatever the loader left in them. */
         mov     $CR4_PAE, %eax
         mov     %eax, %cr4
         lea     sym_esi(boot_page_table_l4), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
-        mov     $EFER_LME + EFER_NXE, %eax
+        mov     sym_fs(boot_efer), %eax
         xor     %edx, %edx
         wrmsr
         mov     $CR0_PG + CR0_WP + CR0_NE + CR0_ET + CR0_PE, %eax
@@ -327,9 +345,12 @@ start64_linked:
 
         .section .data, "aw", @progbits
         .balign 8
-        .globl entry_regs, loader_state
+        .globl entry_regs, loader_state, boot_efer
 entry_regs:
         .skip   ENTRY_REGS_BYTES
         .balign 8
 loader_state:
         .skip   LOADER_STATE_BYTES
+        .balign 4
+boot_efer:                              /* for the switch to long mode: with EFER_NXE where there is NX */
+        .long   EFER_LME

@@ -6,9 +6,11 @@
 
 #include "log.h"
 #include "mem.h"
+#include "processor_state.h"
 #include "stop.h"
 #include "version.h"
 #include "x86/address_map.h"
+#include "x86/registers.h"
 
 /* Ranges are half-open everywhere but in the log, where the last byte is named. An empty range
  * shows its start. */
@@ -212,6 +214,25 @@ void report_acpi(const struct acpi_info *acpi)
         log_warning("ACPI names %u I/O APICs, PCI segments or memory ranges too many: they are not "
                     "used",
                     acpi->entries_dropped);
+    }
+}
+
+/* What of the processor protects Berth, or makes it quick: read back. */
+void report_protection(void)
+{
+    struct processor_state is;
+    bool no_execute;
+
+    processor_state_read(&is);
+    no_execute = (is.efer & EFER_NXE) != 0;
+    log_debug("protection: nx=%d smep=%d smap=%d umip=%d global-pages=%d machine-check=%d "
+              "cr0=0x%lx cr4=0x%lx efer=0x%lx pat=0x%lx",
+              no_execute, (is.cr4 & CR4_SMEP) != 0, (is.cr4 & CR4_SMAP) != 0,
+              (is.cr4 & CR4_UMIP) != 0, (is.cr4 & CR4_PGE) != 0, (is.cr4 & CR4_MCE) != 0, is.cr0,
+              is.cr4, is.efer, is.pat);
+    if (!no_execute) {
+        log_warning("this CPU has no NX, or the firmware hides it: data is not protected from "
+                    "being executed - enable 'execute disable' in the firmware's setup");
     }
 }
 

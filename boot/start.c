@@ -22,6 +22,7 @@
 #include "page_tables.h"
 #include "physmap.h"
 #include "placement.h"
+#include "processor_state.h"
 #include "processors.h"
 #include "report.h"
 #include "start.h"
@@ -77,6 +78,14 @@ static const struct boot_info *stage_boot_info(const struct entry_regs *regs,
     console_report();
     require(decoded);
     return info;
+}
+
+/* The first processor's registers, from now on ours; and what it can do. */
+static struct cpu_caps stage_processor(void)
+{
+    processor_state_establish();
+    report_protection();
+    return cpu_caps_read();
 }
 
 static const struct memmap *stage_memmap(const struct boot_info *info, const struct cpu_caps *caps)
@@ -202,7 +211,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
 
     struct options options;
     const struct boot_info *info = stage_boot_info(regs, &options);
-    const struct cpu_caps caps = cpu_caps_read();
+    const struct cpu_caps caps = stage_processor();
     const struct memmap *map = stage_memmap(info, &caps);
     const struct prange image = stage_image(regs, info, map);
     const paddr_t rsdp = guest_rsdp(info);
@@ -224,5 +233,5 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     processors_put_back();
     guest_put_in_place(&guest);
     report_time(regs->entry_tsc, start_tsc, tsc_read());
-    native_start(&guest.entry);
+    stage_handover(&guest.entry);
 }

@@ -25,9 +25,9 @@
         .long offset_of(\target)
 .endm
 
-        .section .rodata.trampoline, "a", @progbits
+        .section .init.rodata, "a", @progbits
         .balign 16
-        .globl trampoline_start, trampoline_end, trampoline_cr3
+        .globl trampoline_start, trampoline_end, trampoline_cr3, trampoline_efer
 /*
  * IN       Intel SDM volume 3A, section 9.4.4 (after a start-up IPI): real mode, cs = the page's address / 16, ip = 0,
  *          interrupts off. Other segments, the stack, GDTR and IDTR are undefined.
@@ -59,7 +59,9 @@ trampoline32:
         mov     %eax, %fs
         mov     %eax, %gs
 
-        /* The first processor has NX; where it seems not to be there, it is switched off. */
+        /* Where the first processor has NX and this one seems to have none, it is switched off. */
+        testl   $EFER_NXE, offset_of(trampoline_efer)(%esi)
+        jz      1f
         mov     $CPUID_EXT_FEATURE, %eax
         cpuid
         bt      $CPUID_EXT_NX_BIT, %edx
@@ -75,7 +77,7 @@ trampoline32:
         mov     offset_of(trampoline_cr3)(%esi), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
-        mov     $EFER_LME + EFER_NXE, %eax
+        mov     offset_of(trampoline_efer)(%esi), %eax
         xor     %edx, %edx
         wrmsr
         mov     $CR0_PG + CR0_WP + CR0_NE + CR0_ET + CR0_PE, %eax
@@ -89,6 +91,8 @@ trampoline64:
 
         .balign 4
 trampoline_cr3:
+        .long   0
+trampoline_efer:
         .long   0
 far_pointer_32:
         address_of trampoline32
@@ -118,7 +122,7 @@ trampoline_end:
  * CLOBBERS everything
  * FAIL     a processor that is not in the list halts for good
  */
-        .text
+        .section .init.text, "ax", @progbits
         .globl processor_enter
 processor_enter:
         lidt    idt_pointer_va(%rip)

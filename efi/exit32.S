@@ -26,7 +26,7 @@
 #define loader(member) sym_offs(loader_state) + LOADER_##member(%ebx)
 #define call(member)   CALL_##member(%ebp)
 
-        .text
+        .section .init.text, "ax", @progbits
         .code64
 /*
  * IN       System V AMD64: edi = pa of struct efi32_call; running at the load address, stack at the link address,
@@ -128,7 +128,7 @@ efi32_thunk:
         lea     sym_offs(boot_page_table_l4)(%ebx), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
-        mov     $EFER_LME + EFER_NXE, %eax
+        mov     sym_offs(boot_efer)(%ebx), %eax
         xor     %edx, %edx
         wrmsr
         mov     $CR0_PG + CR0_WP + CR0_NE + CR0_ET + CR0_PE, %eax

@@ -19,15 +19,11 @@ def word(page, offset, length=2):
     return int.from_bytes(page[offset:offset + length], "little")
 
 
-@pytest.mark.parametrize("cpu, words", [
-    ("qemu32", "this CPU has no 64-bit mode"),
-    ("qemu64,-nx", "this CPU has no NX"),
-])
-def test_early_error_is_on_the_screen(case, cpu, words):
-    with case.machine(iso=case.berth_iso(modules=[]), cpu=cpu, vga="std") as vm:
+def test_early_error_is_on_the_screen(case):
+    with case.machine(iso=case.berth_iso(modules=[]), cpu="qemu32", vga="std") as vm:
         vm.wait_halted()
         text = "".join(vm.screen_text())
-    assert f"(BERTH) error: {words}" in text and "(BERTH) halted" in text
+    assert "(BERTH) error: this CPU has no 64-bit mode" in text and "(BERTH) halted" in text
 
 
 def test_log_is_on_the_screen(case):

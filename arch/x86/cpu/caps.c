@@ -24,6 +24,7 @@ struct cpu_caps cpu_caps_read(void)
     }
     if (cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_FEATURE) {
         caps.has_1gib_pages = (cpuid(CPUID_EXT_FEATURE).edx >> CPUID_EXT_1GIB_BIT & 1) != 0;
+        caps.has_nx = (cpuid(CPUID_EXT_FEATURE).edx >> CPUID_EXT_NX_BIT & 1) != 0;
     }
     return caps;
 }

@@ -3,6 +3,8 @@
  */
 #include "processors.h"
 
+#include "compiler.h"
+
 #include <stddef.h>
 
 #include "instructions.h"
@@ -29,7 +31,7 @@ _Static_assert(PROCESSOR_AREAS_START + ACPI_PROCESSORS_MAX * PROCESSOR_AREA_MAPP
                "all areas lie within their window");
 _Static_assert(offsetof(struct processor, self) == 0, "this_processor() reads it there");
 
-extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[];
+extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[], trampoline_efer[];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
 
 extern const uint8_t boot_stack[], boot_stack_top[], stack_df[], stack_df_top[];
@@ -83,7 +85,7 @@ static void word_write(uint8_t *place, uint32_t value)
     memcpy(place, &value, sizeof(value));
 }
 
-static void start_page_fill(struct start_page *page, paddr_t at)
+static INIT void start_page_fill(struct start_page *page, paddr_t at)
 {
     const size_t bytes = (size_t)(trampoline_end - trampoline_start);
 
@@ -98,17 +100,19 @@ static void start_page_fill(struct start_page *page, paddr_t at)
         word_write(page->bytes + *listed_at, (uint32_t)at.pa + offset);
     }
     word_write(page->bytes + (trampoline_cr3 - trampoline_start), (uint32_t)page_tables_in_use());
+    word_write(page->bytes + (trampoline_efer - trampoline_start),
+               (uint32_t)first_processor.state.efer & ~EFER_LMA);
     page_tables_lend(at);
 }
 
-static void start_page_give_back(const struct start_page *page)
+static INIT void start_page_give_back(const struct start_page *page)
 {
     page_tables_take_back();
     memcpy(page->bytes, page->saved, (size_t)(trampoline_end - trampoline_start));
 }
 
 /* To those that have not answered; in one message where these are all others. */
-static void send_to_silent(uint32_t command)
+static INIT void send_to_silent(uint32_t command)
 {
     if (listed->broadcast && __atomic_load_n(&answers, __ATOMIC_ACQUIRE) == 0) {
         local_apic_send(0, APIC_OTHERS | command);
@@ -122,7 +126,7 @@ static void send_to_silent(uint32_t command)
 }
 
 /* Until all have answered, or for so long after the last answer. */
-static bool wait_for_answers(uint64_t patience_us)
+static INIT bool wait_for_answers(uint64_t patience_us)
 {
     uint32_t seen = 0;
 
@@ -142,7 +146,7 @@ static bool wait_for_answers(uint64_t patience_us)
 }
 
 /* Should one come late, it must not find another page than it was sent to. */
-static void give_up_silent(void)
+static INIT void give_up_silent(void)
 {
     for (uint32_t i = 0; i < listed->count; i++) {
         if (!processor_answered(i)) {
@@ -152,7 +156,7 @@ static void give_up_silent(void)
     }
 }
 
-static void wait_us(uint32_t us)
+static INIT void wait_us(uint32_t us)
 {
     clock_start(&clock);
     while (us > 0 && clock_us(&clock) < us) {
@@ -160,7 +164,7 @@ static void wait_us(uint32_t us)
     }
 }
 
-static uint32_t count_answered(void)
+static INIT uint32_t count_answered(void)
 {
     uint32_t count = 0;
 
@@ -171,7 +175,7 @@ static uint32_t count_answered(void)
 }
 
 /* The memory of its area holds anything. */
-static void processor_prepare(uint32_t index)
+static INIT void processor_prepare(uint32_t index)
 {
     struct processor *const processor = processor_at(index);
 
@@ -184,7 +188,7 @@ static void processor_prepare(uint32_t index)
     processor->work = NULL;
 }
 
-uint32_t processors_start(const struct processors_request *request)
+INIT uint32_t processors_start(const struct processors_request *request)
 {
     static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
@@ -327,7 +331,7 @@ static NORETURN void wait_for_work(struct processor *self)
             local_apic_end();
         } else {
             /* The page that it started in is no longer mapped, but may still be remembered. */
-            page_tables_use(page_tables_in_use());
+            translations_forget();
             work();
             __atomic_store_n(&self->work, NULL, __ATOMIC_RELEASE);
         }

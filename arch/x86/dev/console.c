@@ -3,6 +3,7 @@
  */
 #include "console.h"
 
+#include "compiler.h"
 #include "framebuffer.h"
 #include "log.h"
 #include "pci_serial.h"
@@ -132,8 +133,8 @@ static struct prange pages_of(struct prange bytes)
     return (struct prange){align_down(bytes.start, PAGE_BYTES), align_up(bytes.end, PAGE_BYTES)};
 }
 
-static void com_open(unsigned int which, const struct com_option *option,
-                     const struct boot_info *info)
+static INIT void com_open(unsigned int which, const struct com_option *option,
+                          const struct boot_info *info)
 {
     struct serial_place *const place = &lines[which].place;
 
@@ -157,7 +158,7 @@ static void com_open(unsigned int which, const struct com_option *option,
     console_open(ON_COM1 + which);
 }
 
-static void framebuffer_open(const struct boot_info *info)
+static INIT void framebuffer_open(const struct boot_info *info)
 {
     framebuffer_defect = screen_from(&info->framebuffer, &screen);
     if (framebuffer_defect != NULL) {
@@ -172,14 +173,14 @@ static void framebuffer_open(const struct boot_info *info)
 }
 
 /* Under UEFI there is no VGA text; a BIOS shows text unless a loader says otherwise. */
-static bool shows_text(const struct boot_info *info)
+static INIT bool shows_text(const struct boot_info *info)
 {
     return info == NULL ||
            (info->firmware == FIRMWARE_BIOS && info->framebuffer.kind != FRAMEBUFFER_RGB &&
             info->framebuffer.kind != FRAMEBUFFER_INDEXED);
 }
 
-void console_start(const struct options *options, const struct boot_info *info)
+INIT void console_start(const struct options *options, const struct boot_info *info)
 {
     const bool pixels = info != NULL && (info->framebuffer.kind == FRAMEBUFFER_RGB ||
                                          info->framebuffer.kind == FRAMEBUFFER_INDEXED);
@@ -220,14 +221,15 @@ void console_report(void)
 }
 
 /* May the final page tables map it? */
-static bool is_device(const struct memmap *map, unsigned int physical_bits, struct prange range)
+static INIT bool is_device(const struct memmap *map, unsigned int physical_bits,
+                           struct prange range)
 {
     return range.end <= PHYSMAP_END && range.end <= 1ULL << physical_bits &&
            !memmap_touches_ram(map, range);
 }
 
 /* The listed range that the other one meets, or NULL. */
-static const struct prange *met_by(const struct device_list *list, struct prange range)
+static INIT const struct prange *met_by(const struct device_list *list, struct prange range)
 {
     for (uint32_t i = 0; i < list->count; i++) {
         if (prange_overlaps(list->ranges[i], range)) {
@@ -242,7 +244,7 @@ static const struct prange *met_by(const struct device_list *list, struct prange
  *
  * @return  false when it is no device's, or meets another one's without being a part of it
  */
-static bool device_add(struct device_list *list, struct prange *ranges, struct prange range)
+static INIT bool device_add(struct device_list *list, struct prange *ranges, struct prange range)
 {
     const struct prange *met = met_by(list, range);
 
@@ -253,7 +255,7 @@ static bool device_add(struct device_list *list, struct prange *ranges, struct p
     return met->start <= range.start && range.end <= met->end;
 }
 
-struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
+INIT struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
 {
     static struct prange ranges[PAGE_TABLES_DEVICES];
     struct device_list list = {ranges, 0};

@@ -66,6 +66,13 @@ void page_tables_lend(paddr_t page);
 /* The end of that. Other processors may remember it until they load these tables again. */
 void page_tables_take_back(void);
 
+/*
+ * Take away the mapping of pages of the image; the calling processor forgets it.
+ *
+ * @start, @end  link addresses, multiples of 4 KiB, mapped until now
+ */
+void page_tables_remove(const void *start, const void *end);
+
 /* Switch to the boot tables of an image at `image`: the low 4 GiB at their own addresses, writable and executable. */
 void page_tables_use_boot(paddr_t image);
 

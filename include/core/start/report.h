@@ -21,6 +21,7 @@ enum image_mover {
 
 void report_banner(void);
 void report_options(const struct options *options);
+void report_protection(void);
 void report_boot(const struct boot_info *info, paddr_t base, enum image_mover mover);
 void report_memory(const struct boot_info *info, const struct memmap *map);
 void report_modules(const struct boot_info *info);
