@@ -29,6 +29,7 @@
 #define UART_PARITY_MARK   0x28
 #define UART_PARITY_SPACE  0x38
 #define UART_8N1           0x03
+#define UART_BREAK         0x40
 #define UART_LATCH_OPEN    0x80
 #define UART_FIFO_ON       0x07 /* enabled, both directions cleared */
 #define UART_FIFO_WORKS    0xc0 /* in the identity: a 16550A or better, with its FIFO on */
@@ -37,6 +38,9 @@
 #define UART_CAN_SEND      0x20 /* transmit holding register empty */
 #define UART_ABSENT        0xff /* what an empty bus reads as */
 #define UART_BAUD_BASE     115200
+#define UART_CLOCKS        16      /* of its clock for one bit, with divisor 1 */
+#define UART_CLOCK_HZ      1843200 /* the PC's */
+#define UART_DIVISOR_MAX   0xffff
 
 /*
  * How often the line status is read before a device is given up. At 115200 baud a character takes

@@ -18,14 +18,19 @@ static uint64_t register_address(const struct uart *uart, unsigned int which)
 static uint8_t register_read(const struct uart *uart, unsigned int which)
 {
     const uint64_t address = register_address(uart, which);
+    const volatile void *memory;
 
     if (uart->place.space == SERIAL_IN_PORTS) {
         return port_read8((uint16_t)address);
     }
-    if (uart->place.stride_bytes == sizeof(uint32_t)) {
-        return (uint8_t) * (volatile uint32_t *)physmap_device((paddr_t){address});
+    memory = physmap_device((paddr_t){address});
+    if (uart->place.access_bytes == sizeof(uint32_t)) {
+        return (uint8_t) * (const volatile uint32_t *)memory;
     }
-    return *(volatile uint8_t *)physmap_device((paddr_t){address});
+    if (uart->place.access_bytes == sizeof(uint16_t)) {
+        return (uint8_t) * (const volatile uint16_t *)memory;
+    }
+    return *(const volatile uint8_t *)memory;
 }
 
 static void register_write(const struct uart *uart, unsigned int which, uint8_t value)
@@ -34,17 +39,31 @@ static void register_write(const struct uart *uart, unsigned int which, uint8_t 
 
     if (uart->place.space == SERIAL_IN_PORTS) {
         port_write8((uint16_t)address, value);
-    } else if (uart->place.stride_bytes == sizeof(uint32_t)) {
+    } else if (uart->place.access_bytes == sizeof(uint32_t)) {
         *(volatile uint32_t *)physmap_device((paddr_t){address}) = value;
+    } else if (uart->place.access_bytes == sizeof(uint16_t)) {
+        *(volatile uint16_t *)physmap_device((paddr_t){address}) = value;
     } else {
         *(volatile uint8_t *)physmap_device((paddr_t){address}) = value;
     }
 }
 
+static void speed_set(const struct uart *uart, const struct serial_line *line)
+{
+    if (line->divisor == 0) {
+        const uint8_t as_it_is = register_read(uart, UART_LINE_CONTROL);
+
+        register_write(uart, UART_LINE_CONTROL, as_it_is & ~(UART_LATCH_OPEN | UART_BREAK));
+        return;
+    }
+    register_write(uart, UART_LINE_CONTROL, UART_LATCH_OPEN);
+    register_write(uart, UART_DIVISOR_LOW, (uint8_t)line->divisor);
+    register_write(uart, UART_DIVISOR_HIGH, (uint8_t)(line->divisor >> 8));
+    register_write(uart, UART_LINE_CONTROL, line->line_control);
+}
+
 bool uart_start(struct uart *uart, const struct serial_line *line)
 {
-    const uint32_t divisor = UART_BAUD_BASE / line->baud;
-
     *uart = (struct uart){
         .place = line->place,
         .burst_bytes = 1,
@@ -56,10 +75,7 @@ bool uart_start(struct uart *uart, const struct serial_line *line)
     if (!uart->answers) {
         return false;
     }
-    register_write(uart, UART_LINE_CONTROL, UART_LATCH_OPEN);
-    register_write(uart, UART_DIVISOR_LOW, (uint8_t)divisor);
-    register_write(uart, UART_DIVISOR_HIGH, (uint8_t)(divisor >> 8));
-    register_write(uart, UART_LINE_CONTROL, line->line_control);
+    speed_set(uart, line);
     register_write(uart, UART_INTERRUPTS, 0);
     register_write(uart, UART_FIFO, UART_FIFO_ON);
     register_write(uart, UART_MODEM_CONTROL, UART_DTR_RTS);

@@ -18,7 +18,7 @@ struct device_list {
     const struct prange *ranges; /* each at most 1 GiB */
     uint32_t count;              /* at most PAGE_TABLES_DEVICES */
 };
-#define PAGE_TABLES_DEVICES 3
+#define PAGE_TABLES_DEVICES 4
 
 /* How much memory they take at most, with so many devices: whole pages. */
 uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices);
