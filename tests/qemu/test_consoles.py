@@ -3,7 +3,9 @@
 Memory of the device ivshmem, which is a file on the host, stands in for what this machine does not have: a UART in
 memory, framebuffers of every layout, and both above 4 GiB.
 """
+import os
 import re
+import socket
 import struct
 import time
 
@@ -17,6 +19,7 @@ from test_paging import PAGE, Pages
 
 LINE_STATUS, LINE_CONTROL, MODEM_CONTROL, INTERRUPTS, DATA = 5, 3, 4, 1, 0
 READY = 0x60
+GIVEN_UP = "a serial line does not get ready: {} is not used any more"
 FIFO_BYTES = 16
 SHARED = 1 << 24
 
@@ -160,6 +163,22 @@ def test_uart_that_never_gets_ready_is_given_up(case):
     with case.machine(iso=case.berth_iso(f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
         vm.wait_userspace()
     assert shared.read(DATA, 1) == bytes([1]), "only the divisor has been written"
+    assert vm.log.warnings == [GIVEN_UP.format("com2")]
+
+
+def test_uart_whose_bytes_nobody_takes_is_given_up(case):
+    """What is behind COM1 takes some bytes and then no more, which is seen by the UART never being empty."""
+    world, name = BerthWorld(case), f"berth-test-{os.getpid()}"
+    world.cmdline = "com2=115200 debug=ud"
+    many_ranges(world, 100)
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.bind("\0" + name)
+        peer.listen()
+        stuck = f"socket,id=stuck,path={name},abstract=on"
+        with world.machine(extra=["-chardev", stuck, "-serial", "chardev:stuck"]) as vm:
+            log = vm.wait_halted()
+    assert log.warnings == [GIVEN_UP.format("com1")]
+    assert len(log.memory) > 100 and "backtrace:" in log.lines
 
 
 def wait_until(what, seconds, condition):

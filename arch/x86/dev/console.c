@@ -87,7 +87,7 @@ static void silence_report(void)
     for (unsigned int i = 0; i < SERIALS; i++) {
         if (states[ON_COM1 + i] == ON && !uarts[i].answers && !gave_up[i]) {
             gave_up[i] = true;
-            log_warning("the serial line %s does not get ready: it is not used any more", names[i]);
+            log_warning("a serial line does not get ready: %s is not used any more", names[i]);
         }
     }
 }

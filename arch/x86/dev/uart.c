@@ -48,14 +48,26 @@ static void register_write(const struct uart *uart, unsigned int which, uint8_t 
     }
 }
 
+/*
+ * An absent device reads as all ones, or as zeros; the line status of a 16550 never does the one, because its top bits
+ * are errors, and its line control, which keeps what is written, not the other. The line's format stays as it is.
+ */
+static bool is_there(const struct uart *uart)
+{
+    const uint8_t control = register_read(uart, UART_LINE_CONTROL);
+    uint8_t kept;
+
+    if (register_read(uart, UART_LINE_STATUS) == UART_ABSENT) {
+        return false;
+    }
+    register_write(uart, UART_LINE_CONTROL, control | UART_LATCH_OPEN);
+    kept = register_read(uart, UART_LINE_CONTROL);
+    register_write(uart, UART_LINE_CONTROL, control & ~(UART_LATCH_OPEN | UART_BREAK));
+    return (kept & UART_LATCH_OPEN) != 0;
+}
+
 static void speed_set(const struct uart *uart, const struct serial_line *line)
 {
-    if (line->divisor == 0) {
-        const uint8_t as_it_is = register_read(uart, UART_LINE_CONTROL);
-
-        register_write(uart, UART_LINE_CONTROL, as_it_is & ~(UART_LATCH_OPEN | UART_BREAK));
-        return;
-    }
     register_write(uart, UART_LINE_CONTROL, UART_LATCH_OPEN);
     register_write(uart, UART_DIVISOR_LOW, (uint8_t)line->divisor);
     register_write(uart, UART_DIVISOR_HIGH, (uint8_t)(line->divisor >> 8));
@@ -69,13 +81,13 @@ bool uart_start(struct uart *uart, const struct serial_line *line)
         .burst_bytes = 1,
         .wait_reads = UART_WAIT_READS * (1ULL + UART_QUICK_BAUD / line->baud),
     };
-    /* An absent device reads as all ones; a 16550 never does so in its line status, whose top bits
-     * are errors. */
-    uart->answers = register_read(uart, UART_LINE_STATUS) != UART_ABSENT;
+    uart->answers = is_there(uart);
     if (!uart->answers) {
         return false;
     }
-    speed_set(uart, line);
+    if (line->divisor != 0) {
+        speed_set(uart, line);
+    }
     register_write(uart, UART_INTERRUPTS, 0);
     register_write(uart, UART_FIFO, UART_FIFO_ON);
     register_write(uart, UART_MODEM_CONTROL, UART_DTR_RTS);
