@@ -15,7 +15,7 @@ import pytest
 import uefi
 from berth_shim import GIB, KIB, MIB, BerthWorld
 from screen import Picture, assert_shows_end
-from test_paging import PAGE, Pages
+from test_paging import DIRECT_MAP, PAGE, Pages
 
 LINE_STATUS, LINE_CONTROL, MODEM_CONTROL, INTERRUPTS, DATA = 5, 3, 4, 1, 0
 READY = 0x60
@@ -273,19 +273,55 @@ def test_a_framebuffer_above_4_gib_comes_up_late_and_shows_all(case):
     assert screen[0].startswith("(BERTH) Berth "), "the beginning has been lost"
 
 
+# Bits of a page-table entry (Intel SDM volume 3A, section 4.5.4): PAT is elsewhere in a large page's.
+PRESENT, PWT, PCD, PAT, LARGE, LARGE_PAT = 0x1, 0x8, 0x10, 0x80, 0x80, 0x1000
+
+
+def memory_type(vm, va):
+    """The place in PAT that the page of this address names."""
+    registers = vm.qmp("human-monitor-command", **{"command-line": "info registers"})
+    table = int(re.search(r"CR3=([0-9a-f]+)", registers)[1], 16)
+    for shift in (39, 30, 21, 12):
+        entry, = struct.unpack("<Q", vm.physical_memory((table & ~0xFFF) + 8 * (va >> shift & 511), 8))
+        assert entry & PRESENT, f"{va:#x} is not mapped"
+        is_large = shift > 12 and entry & LARGE
+        if shift == 12 or is_large:
+            return (4 if entry & (LARGE_PAT if is_large else PAT) else 0) + (entry & (PCD | PWT)) // PWT
+        table = entry & 0x000FFFFFFFFFF000
+
+
+COMBINING, UNCACHED = 4, 3
+
+
 @BELOW_AND_ABOVE
-def test_a_framebuffer_is_mapped_uncached_and_nothing_beside_it(case, size):
-    layout, shared = LAYOUTS["1024x768x16"], SharedMemory(case, size)
+@pytest.mark.parametrize("name", ["1024x768x16", "1280x800x32"])
+@pytest.mark.parametrize("cpu, kind", [("qemu64", COMBINING), ("qemu64,-pat", UNCACHED)], ids=["pat", "no-pat"])
+@pytest.mark.sample(2)
+def test_a_framebuffer_is_mapped_to_combine_writes_and_nothing_beside_it(case, cpu, kind, name, size):
+    """In 4 KiB pages, and in a large one."""
+    layout, shared = LAYOUTS[name], SharedMemory(case, max(size, 64 * MIB))
     world = framebuffer_world(case, shared, layout, "debug=ud")
-    with world.machine(extra=shared.arguments) as vm:
-        vm.wait_halted()
+    with world.machine(extra=shared.arguments, cpu=cpu) as vm:
+        log = vm.wait_halted()
         direct = Pages(vm).direct()
-    end = shared.address + layout[2] * layout[1]
-    mapped = {at: at + span for at, (_, span, letters) in direct.items()
-              if at >= world.memory and {"W", "X", "C", "T"} <= set(letters)}
-    assert min(mapped) == shared.address and max(mapped.values()) == end
-    assert sum(to - at for at, to in mapped.items()) == end - shared.address
-    assert set(direct.keys()) - set(mapped) <= set(range(0, world.memory, PAGE))
+        end = shared.address + layout[2] * layout[1]
+        ours = {at: at + span for at, (_, span, letters) in direct.items()
+                if at >= world.memory and {"W", "X"} <= set(letters)}
+        assert {memory_type(vm, DIRECT_MAP + at) for at in ours} == {kind}
+        assert memory_type(vm, DIRECT_MAP + berth_qemu.VGA_TEXT_PA) == UNCACHED
+    assert min(ours) == shared.address and max(ours.values()) == -(-end // PAGE) * PAGE
+    assert sum(to - at for at, to in ours.items()) == max(ours.values()) - shared.address
+    assert set(direct.keys()) - set(ours) <= set(range(0, world.memory, PAGE))
+    assert_shows_end(shown(shared, layout).text(), log)
+
+
+def test_a_uart_is_mapped_uncached(case):
+    shared = SharedMemory(case)
+    shared.write(4 * LINE_STATUS, bytes([READY]))
+    words = f"com2=115200,8n1,{shared.address:#x} debug=ud"
+    with case.machine(iso=case.berth_iso(words, modules=[]), extra=shared.arguments) as vm:
+        vm.wait_halted()
+        assert memory_type(vm, DIRECT_MAP + shared.address) == UNCACHED
 
 
 @BELOW_AND_ABOVE

@@ -337,12 +337,12 @@ static bool is_device(const struct memmap *map, unsigned int physical_bits, stru
            !memmap_touches_ram(map, range);
 }
 
-/* The listed range that the other one meets, or NULL. */
-static const struct prange *met_by(const struct device_list *list, struct prange range)
+/* The listed device that a range meets, or NULL. */
+static const struct device_memory *met_by(const struct device_list *list, struct prange range)
 {
     for (uint32_t i = 0; i < list->count; i++) {
-        if (prange_overlaps(list->ranges[i], range)) {
-            return &list->ranges[i];
+        if (prange_overlaps(list->devices[i].bytes, range)) {
+            return &list->devices[i];
         }
     }
     return NULL;
@@ -353,27 +353,31 @@ static const struct prange *met_by(const struct device_list *list, struct prange
  *
  * @return  false when it is no device's, or meets another one's without being a part of it
  */
-static bool device_add(struct device_list *list, struct prange *ranges, struct prange range)
+static bool device_add(struct device_list *list, struct device_memory *devices,
+                       struct device_memory device)
 {
-    const struct prange *met = met_by(list, range);
+    const struct device_memory *met = met_by(list, device.bytes);
 
     if (met == NULL) {
-        ranges[list->count++] = range;
+        devices[list->count++] = device;
         return true;
     }
-    return met->start <= range.start && range.end <= met->end;
+    return met->combines == device.combines && met->bytes.start <= device.bytes.start &&
+           device.bytes.end <= met->bytes.end;
 }
 
 struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
 {
-    static struct prange ranges[PAGE_TABLES_DEVICES];
-    struct device_list list = {ranges, 0};
+    static struct device_memory devices[PAGE_TABLES_DEVICES];
+    struct device_list list = {devices, 0};
 
     for (enum which i = 0; i < CONSOLES; i++) {
+        const struct device_memory device = {memory[i], i == ON_FRAMEBUFFER};
+
         if (states[i] == OFF || memory[i].start == memory[i].end) {
             continue;
         }
-        if (!is_device(map, physical_bits, memory[i]) || !device_add(&list, ranges, memory[i])) {
+        if (!is_device(map, physical_bits, memory[i]) || !device_add(&list, devices, device)) {
             states[i] = OFF;
             console_missed(i);
         }

@@ -5,6 +5,7 @@
 #include "framebuffer.h"
 
 #include "compiler.h"
+#include "instructions.h"
 #include "physmap.h"
 #include "text_grid.h"
 
@@ -64,6 +65,7 @@ static bool memory_is_there(void)
     volatile uint32_t *first = physmap_device((paddr_t){screen.bytes.start});
 
     *first = PROBE;
+    writes_finish();
     return *first == PROBE;
 }
 
@@ -103,4 +105,5 @@ void framebuffer_send(const char *text, size_t bytes)
     while (text_grid_next_change(&grid, &cell)) {
         cell_draw(cell);
     }
+    writes_finish();
 }
