@@ -36,6 +36,7 @@
 #define UART_FIFO_BYTES    16
 #define UART_DTR_RTS       0x03
 #define UART_CAN_SEND      0x20 /* transmit holding register empty */
+#define UART_ALL_SENT      0x40 /* and the last bit is on the line */
 #define UART_ABSENT        0xff /* what an empty bus reads as */
 #define UART_BAUD_BASE     115200
 #define UART_CLOCKS        16      /* of its clock for one bit, with divisor 1 */

@@ -83,6 +83,16 @@ def test_the_device_is_asked_once_for_a_fifo_of_bytes(case):
     assert sent // FIFO_BYTES <= reads <= sent // FIFO_BYTES + 2
 
 
+def test_a_reset_waits_for_the_last_byte(case):
+    """The last access to COM1 is a look whether all is sent, behind the last byte."""
+    trace = ["-trace", "serial_read", "-trace", "serial_write"]
+    with case.machine(extra=["-kernel", case.build / "berth.efi", "-append", "reboot", *trace]) as vm:
+        vm.wait_exit()
+        accesses = re.findall(r"serial_(read|write) \D*addr 0x0(\d) val 0x(\w+)", vm.cpu_log)
+    assert vm.log.lines[-1] == "rebooting"
+    assert accesses[-2:] == [("write", "0", "0a"), ("read", "5", "60")]
+
+
 # --- PCI --------------------------------------------------------------------------------------------------------------
 
 PCI_PLACES = {

@@ -404,6 +404,15 @@ void console_retreat(void)
     }
 }
 
+void console_drain(void)
+{
+    for (unsigned int i = 0; i < SERIALS; i++) {
+        if (states[ON_COM1 + i] >= ON) {
+            uart_drain(&uarts[i]);
+        }
+    }
+}
+
 static bool any_is_on(void)
 {
     for (enum which i = 0; i < CONSOLES; i++) {

@@ -97,22 +97,31 @@ bool uart_start(struct uart *uart, const struct serial_line *line)
     return true;
 }
 
-static bool room_wait(struct uart *uart)
+static bool status_wait(const struct uart *uart, uint8_t bit)
 {
     for (uint64_t reads = 0; reads < uart->wait_reads; reads++) {
-        if ((register_read(uart, UART_LINE_STATUS) & UART_CAN_SEND) != 0) {
-            uart->room_bytes = uart->burst_bytes;
+        if ((register_read(uart, UART_LINE_STATUS) & bit) != 0) {
             return true;
         }
     }
     return false;
 }
 
+void uart_drain(const struct uart *uart)
+{
+    if (uart->answers) {
+        status_wait(uart, UART_ALL_SENT);
+    }
+}
+
 static void byte_send(struct uart *uart, char byte)
 {
-    if (uart->room_bytes == 0 && !room_wait(uart)) {
-        uart->answers = false;
-        return;
+    if (uart->room_bytes == 0) {
+        if (!status_wait(uart, UART_CAN_SEND)) {
+            uart->answers = false;
+            return;
+        }
+        uart->room_bytes = uart->burst_bytes;
     }
     uart->room_bytes--;
     register_write(uart, UART_DATA, (uint8_t)byte);

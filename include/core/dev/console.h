@@ -47,6 +47,9 @@ void console_continue(void);
 /* The boot tables are about to come back: end these again. */
 void console_retreat(void);
 
+/* The machine is about to be reset or turned off: wait until serial lines have sent what they were given. */
+void console_drain(void);
+
 /* For a report before console_start has started any: COM1 and VGA text as they are by default. */
 void console_emergency(void);
 
