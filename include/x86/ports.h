@@ -66,6 +66,7 @@
 #define VGA_CURSOR_LOW     0x0f
 #define VGA_ERROR_STYLE    0x4f /* white on red */
 #define VGA_NORMAL_STYLE   0x07
+#define VGA_URGENT_STYLE   0x0e /* yellow on black */
 
 /* The BIOS data area: segment of the EBDA, and 16 bytes for any program (IBM PC AT technical
  * reference, section 5). */

@@ -251,6 +251,33 @@ def framebuffer_world(case, shared, layout, cmdline=""):
     return world
 
 
+def urgent_ink(layout):
+    """The pixel of errors and warnings, yellow, as bytes: a longer field repeats what 8 bits say."""
+    depth, colours = layout[3], layout[4]
+    pixel = sum((value << 8 | value) >> 16 - size << at for value, (at, size) in zip((0xFF, 0xFF, 0x55), colours))
+    return struct.pack("<I", pixel)[:(depth + 7) // 8]
+
+
+def rows_with(shared, layout, pixel, scale):
+    """The rows of characters in which there are such pixels."""
+    _, height, pitch, depth, _, _ = layout
+    data, pixel_bytes = shared.read(0, pitch * height), (depth + 7) // 8
+    return {y // (16 * scale) for y in range(height)
+            if pixel in {data[x:x + pixel_bytes] for x in range(y * pitch, y * pitch + layout[0] * pixel_bytes,
+                                                                pixel_bytes)}}
+
+
+def urgent_rows(screen):
+    """The rows of a screen's text that errors and warnings take."""
+    rows, urgent = set(), False
+    for row, text in enumerate(screen):
+        if text.startswith("(BERTH) "):
+            urgent = text.startswith(("(BERTH) error: ", "(BERTH) warning: "))
+        if urgent and text.strip():
+            rows.add(row)
+    return rows
+
+
 def shown(shared, layout):
     width, height, pitch, depth, _, ink = layout
     pixel_bytes = (depth + 7) // 8
@@ -260,18 +287,19 @@ def shown(shared, layout):
     for line in lines[:-1]:
         assert line[width * pixel_bytes:] == b"\xEE" * (pitch - width * pixel_bytes), "written between the lines"
     pixels = {line[x:x + pixel_bytes] for line in lines for x in range(0, width * pixel_bytes, pixel_bytes)}
-    assert pixels == {bytes(pixel_bytes), struct.pack("<I", ink)[:pixel_bytes]}
+    assert pixels - {urgent_ink(layout)} == {bytes(pixel_bytes), struct.pack("<I", ink)[:pixel_bytes]}
     return Picture.from_memory(data, width, height, pitch, pixel_bytes)
 
 
 @pytest.mark.parametrize("name", LAYOUTS, ids=lambda name: name.replace(", ", "-").replace(" ", "-"))
 def test_every_layout(case, name):
     layout, shared = LAYOUTS[name], SharedMemory(case, 64 * MIB)
-    with framebuffer_world(case, shared, layout, "debug=ud").machine(extra=shared.arguments) as vm:
+    with framebuffer_world(case, shared, layout, "unknown debug=ud").machine(extra=shared.arguments) as vm:
         log = vm.wait_halted()
     scale = 2 if layout[0] > 2000 else 1
-    rows = assert_shows_end(shown(shared, layout).text(scale), log)
-    assert rows >= 20
+    screen = shown(shared, layout).text(scale)
+    assert assert_shows_end(screen, log) >= 20
+    assert urgent_rows(screen) == rows_with(shared, layout, urgent_ink(layout), scale) != set()
 
 
 def test_a_framebuffer_above_4_gib_comes_up_late_and_shows_all(case):
