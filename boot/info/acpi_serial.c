@@ -9,7 +9,7 @@
 #include "x86/paging.h"
 #include "x86/ports.h"
 
-#define PORT_LEAST     0x100 /* below are the mainboard's own: ISA, "I/O address map" */
+#define PORT_LEAST     0x100 /* below are the mainboard's own: IBM PC AT technical reference */
 #define PORT_ABOVE     0x10000
 #define ADDRESS_LEAST  MIB(1)
 #define ADDRESS_ABOVE  ((1ULL << 52) - PAGE_BYTES) /* what page tables can name */

@@ -23,8 +23,8 @@
 void console_start(const struct options *options, const struct boot_info *info);
 
 /*
- * ACPI's tables are read: start the console on the serial line that they name, if the options want it, and log why it is
- * not used if it cannot be. A line that is in use already is not started again, unless only ACPI knows its speed.
+ * ACPI's tables are read: start the console on the serial line that they name, if the options want it, and log why it
+ * is not used if it cannot be. A line that is in use already is not started again, unless only ACPI knows its speed.
  *
  * @map  what is RAM
  */
