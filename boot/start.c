@@ -220,6 +220,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     report_memory(info, map);
     report_modules(info);
     report_acpi(acpi);
+    console_acpi(acpi, map);
 
     const struct prange tables = stage_paging(info, &caps, map, image);
 

@@ -32,6 +32,7 @@ enum console_name {
     NAME_COM2,
     NAME_VGA,
     NAME_FRAMEBUFFER,
+    NAME_ACPI,
 };
 
 static bool is_blank(char c)
@@ -139,7 +140,7 @@ static bool parse_console(struct parser *parser, const char *value)
         while (value[bytes] != '\0' && value[bytes] != ',') {
             bytes++;
         }
-        name = find_name("com1 com2 vga fb", value, bytes);
+        name = find_name("com1 com2 vga fb acpi", value, bytes);
         if (name < 0) {
             return false;
         }
@@ -275,7 +276,9 @@ static void consoles_settle(const struct parser *parser)
     struct options *const out = parser->out;
     const uint32_t described = (parser->com_described[0] ? 1U << NAME_COM1 : 0) |
                                (parser->com_described[1] ? 1U << NAME_COM2 : 0);
-    const uint32_t anyway = 1U << NAME_COM1 | 1U << NAME_VGA | 1U << NAME_FRAMEBUFFER;
+    const bool silent = described == 0 && !parser->com_off[0] && !parser->com_off[1];
+    const uint32_t anyway =
+        1U << NAME_COM1 | 1U << NAME_VGA | 1U << NAME_FRAMEBUFFER | (silent ? 1U << NAME_ACPI : 0);
     const uint32_t wanted = parser->has_consoles ? parser->consoles : anyway | described;
     const uint32_t named = parser->has_consoles ? parser->consoles : described;
 
@@ -286,6 +289,8 @@ static void consoles_settle(const struct parser *parser)
     out->vga = (wanted >> NAME_VGA & 1) != 0;
     out->framebuffer = (wanted >> NAME_FRAMEBUFFER & 1) != 0;
     out->framebuffer_named = (named >> NAME_FRAMEBUFFER & 1) != 0;
+    out->acpi = (wanted >> NAME_ACPI & 1) != 0;
+    out->acpi_named = (named >> NAME_ACPI & 1) != 0;
 }
 
 void options_parse(const char *cmdline, struct options *out)

@@ -45,8 +45,11 @@
  * Eight memory types, SDM volume 3A, section 12.12: write-back, write-through, UC-, uncacheable as a processor starts
  * with them; then write-combining and write-protected, UC-, uncacheable.
  */
-#define MSR_PAT    UC(0x277)
-#define PAT_LAYOUT UC(0x0007050100070406)
+#define MSR_PAT            UC(0x277)
+#define PAT_LAYOUT         UC(0x0007050100070406)
+#define PAT_4_SHIFT        32 /* the type of which PTE_PAT alone is the number */
+#define PAT_TYPE_MASK      7
+#define PAT_TYPE_COMBINING 1
 
 /* Memory types of physical ranges: SDM volume 3A, section 12.11. */
 #define MSR_MTRR_CAP      UC(0xfe)

@@ -65,6 +65,34 @@ static void test_levels_name_themselves(void **state)
     assert_heard("(BERTH) error: e\n(BERTH) warning: w\n(BERTH) i\n(BERTH) debug: d\n");
 }
 
+static void assert_urgent(bool expected, const char *line)
+{
+    assert_int_equal(log_is_urgent(line, strlen(line)), expected);
+}
+
+static void assert_heard_urgent(bool expected)
+{
+    assert_int_equal(log_is_urgent((const char *)heard.bytes, heard.size), expected);
+    heard.size = 0;
+}
+
+static void test_errors_and_warnings_are_urgent(void **state)
+{
+    (void)state;
+    log_error("e");
+    assert_heard_urgent(true);
+    log_warning("w");
+    assert_heard_urgent(true);
+    log_info("i");
+    assert_heard_urgent(false);
+    assert_urgent(false, "");
+    assert_urgent(false, "(BERTH) error:");
+    assert_urgent(false, "(BERTH) errors: ");
+    assert_urgent(false, "(BERTH) cmdline: error: ");
+    assert_urgent(false, "error: x");
+    assert_false(log_is_urgent("(BERTH) error: ", strlen("(BERTH) error: ") - 1));
+}
+
 static void test_lines_above_the_level_are_dropped(void **state)
 {
     (void)state;
@@ -148,6 +176,7 @@ int main(void)
         cmocka_unit_test_setup(test_line_has_prefix_and_end, start_listening),
         cmocka_unit_test_setup(test_empty_line_is_prefix_and_end, start_listening),
         cmocka_unit_test_setup(test_levels_name_themselves, start_listening),
+        cmocka_unit_test_setup(test_errors_and_warnings_are_urgent, start_listening),
         cmocka_unit_test_setup(test_lines_above_the_level_are_dropped, start_listening),
         cmocka_unit_test_setup(test_without_a_sink_lines_are_kept_for_later, start_listening),
         cmocka_unit_test_setup(test_replay_begins_with_a_whole_line_when_much_is_lost,

@@ -199,6 +199,37 @@ static void test_a_second_description_starts_from_the_default(void **state)
     assert_int_equal(options.com[0].line.place.address, 0x3f8);
 }
 
+/* ACPI is asked where the command line says nothing of serial lines, or names it. */
+static void test_the_serial_line_that_acpi_names(void **state)
+{
+    static const struct {
+        const char *cmdline;
+        bool wanted, named;
+    } cases[] = {
+        {"", true, false},
+        {"loglevel=debug", true, false},
+        {"com1=115200", false, false},
+        {"com1=off", false, false},
+        {"com2=9600", false, false},
+        {"com2=off", false, false},
+        {"com1=17 com2=", true, false}, /* which change nothing */
+        {"console=vga", false, false},
+        {"console=com1", false, false},
+        {"console=none", false, false},
+        {"console=acpi", true, true},
+        {"console=fb,acpi,com1", true, true},
+        {"com1=off console=acpi", true, true},
+        {"com2=9600 console=com2,acpi", true, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        parse(cases[i].cmdline);
+        assert_int_equal(options.acpi, cases[i].wanted);
+        assert_int_equal(options.acpi_named, cases[i].named);
+    }
+}
+
 static void test_console_lists_that_are_none(void **state)
 {
     static const char *const lines[] = {
@@ -431,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_console_lists),
         cmocka_unit_test(test_consoles_that_are_named),
         cmocka_unit_test(test_a_second_description_starts_from_the_default),
+        cmocka_unit_test(test_the_serial_line_that_acpi_names),
         cmocka_unit_test(test_console_lists_that_are_none),
         cmocka_unit_test(test_every_log_level),
         cmocka_unit_test(test_every_dom0_mode),

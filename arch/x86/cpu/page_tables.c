@@ -84,16 +84,18 @@ static INIT bool screen_map(const struct memmap *map)
                                                    prange_bytes(screen), PTE_DATA + PTE_UNCACHED});
 }
 
-static INIT bool devices_map(struct device_list devices)
+static INIT bool devices_map(struct device_list list, bool combines_writes)
 {
     bool fits = true;
 
-    for (uint32_t i = 0; i < devices.count; i++) {
-        const struct prange range = devices.ranges[i];
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct prange bytes = list.devices[i].bytes;
+        const uint64_t type =
+            list.devices[i].combines && combines_writes ? PTE_WRITE_COMBINING : PTE_UNCACHED;
 
-        fits = fits && paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + range.start,
-                                                               range.start, prange_bytes(range),
-                                                               PTE_DATA + PTE_UNCACHED});
+        fits = fits &&
+               paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + bytes.start, bytes.start,
+                                                       prange_bytes(bytes), PTE_DATA + type});
     }
     return fits;
 }
@@ -110,7 +112,7 @@ INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *cap
     };
 
     paging_start(&pool);
-    if (!image_map(image) || !screen_map(map) || !devices_map(devices) ||
+    if (!image_map(image) || !screen_map(map) || !devices_map(devices, caps->combines_writes) ||
         !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
         return false;
     }

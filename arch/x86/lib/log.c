@@ -50,6 +50,19 @@ void log_replay(log_sink_fn *to)
     }
 }
 
+static bool begins_with(const char *line, size_t bytes, const char *words)
+{
+    const size_t count = strlen(words);
+
+    return bytes >= count && memcmp(line, words, count) == 0;
+}
+
+bool log_is_urgent(const char *line, size_t bytes)
+{
+    return begins_with(line, bytes, LOG_PREFIX "error: ") ||
+           begins_with(line, bytes, LOG_PREFIX "warning: ");
+}
+
 /* Kept first: a sink that fails for good does not take the line along. */
 static void part_end(struct format_output *output)
 {

@@ -121,6 +121,12 @@ static inline void page_tables_use(uint64_t top_table_pa)
     asm volatile("mov %0, %%cr3" : : "r"(top_table_pa) : "memory");
 }
 
+/* All that was written to write-combining memory is there (SDM volume 3A, section 12.3.1). */
+static inline void writes_finish(void)
+{
+    asm volatile("sfence" : : : "memory");
+}
+
 /* Forget all that was remembered of page tables, global pages too (SDM volume 3A, section 4.10.4.1). */
 static inline void translations_forget(void)
 {

@@ -13,12 +13,18 @@
 #include "caps.h"
 #include "memmap.h"
 
-/* Device memory that they are to map uncached: whole pages above 1 MiB, not overlapping, none of which holds RAM. */
-struct device_list {
-    const struct prange *ranges; /* each at most 1 GiB */
-    uint32_t count;              /* at most PAGE_TABLES_DEVICES */
+struct device_memory {
+    struct prange bytes; /* at most 1 GiB */
+    bool
+        combines; /* writes may come late and together, as to a framebuffer; else each comes as it is */
 };
-#define PAGE_TABLES_DEVICES 3
+
+/* Device memory that they are to map: whole pages above 1 MiB, not overlapping, none of which holds RAM. */
+struct device_list {
+    const struct device_memory *devices;
+    uint32_t count; /* at most PAGE_TABLES_DEVICES */
+};
+#define PAGE_TABLES_DEVICES 4
 
 /* How much memory they take at most, with so many devices: whole pages. */
 uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices);

@@ -1,7 +1,7 @@
 /*
  * Berth's command line.
  *
- *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,vga,fb | none
+ *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,acpi,vga,fb | none
  *   loglevel=error|warning|info|debug
  *   dom0=auto|native|hvm|pvh|pv     reboot
  *   debug=int-N|ud|df|gp|pf|stack-overflow|ap-ud|ap-df|ap-stack-overflow
@@ -69,6 +69,8 @@ struct options {
     bool vga;                           /* a console on VGA text */
     bool framebuffer;                   /* a console on the linear framebuffer */
     bool framebuffer_named;             /* as com_option.named */
+    bool acpi;                          /* a console on the serial line that ACPI names */
+    bool acpi_named;
     enum log_level log_level;
     enum dom0_mode dom0;
     bool reboot; /* after a fatal error, instead of staying halted */
@@ -79,8 +81,9 @@ struct options {
 };
 
 /*
- * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other end: it
- * is a console only where com2= or console= names it.
+ * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other
+ * end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is not asked,
+ * unless console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);
 

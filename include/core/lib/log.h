@@ -5,6 +5,7 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level {
@@ -30,6 +31,9 @@ void log_set_sink(log_sink_fn *sink);
 void log_replay(log_sink_fn *to);
 /* Lines above this level are dropped. Called once, after the command line is known. */
 void log_set_level(enum log_level level);
+
+/* Does this line, or the beginning of one as a sink gets it, tell of an error or a warning? */
+bool log_is_urgent(const char *line, size_t bytes);
 
 /* One line; the prefix and the line end are added here. A line longer than 1 KiB is printed in
  * parts, never cut. */
