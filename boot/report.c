@@ -339,6 +339,19 @@ static NORETURN void fatal_status(struct status status)
             "no room for the zero page and the command line, 0x%lx bytes are missing - add memory",
             at);
         break;
+    case PAGES_NONE_FREE:
+        log_error("%lu pages of memory side by side are not free - add memory", at);
+        break;
+    case PAGES_BAD_RANGE:
+    case PAGES_NOT_TAKEN:
+    case PAGES_IN_USE:
+        log_error("memory at 0x%lx was freed, given or reserved that is not so - report this "
+                  "defect",
+                  at);
+        break;
+    case PAGES_NO_EXTENT:
+        log_error("no memory is left to note down what becomes of 0x%lx - add memory", at);
+        break;
     case KERNEL_NOT_BZIMAGE:
         log_error("module 0 is not a Linux kernel (bzImage) - give the kernel as the first module");
         break;
