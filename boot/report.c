@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "pages.h"
 #include "stop.h"
 #include "version.h"
 #include "x86/address_map.h"
@@ -213,6 +214,16 @@ void report_acpi(const struct acpi_info *acpi)
                     "used",
                     acpi->entries_dropped);
     }
+}
+
+void report_pages(void)
+{
+    uint64_t pages[PAGE_STATES];
+
+    pages_count(pages);
+    log_debug("memory: ram=%lu free=%lu allocated=%lu reserved=%lu own=%lu unit=4KiB",
+              pages[PAGE_FREE] + pages[PAGE_ALLOCATED] + pages[PAGE_RESERVED] + pages[PAGE_OWN],
+              pages[PAGE_FREE], pages[PAGE_ALLOCATED], pages[PAGE_RESERVED], pages[PAGE_OWN]);
 }
 
 void report_cpu(uint32_t online)

@@ -10,6 +10,7 @@
 #include "page_tables.h"
 #include "physmap.h"
 #include "processor_state.h"
+#include "spinlock.h"
 #include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/stacks.h"
@@ -190,23 +191,48 @@ uint32_t processors_start(const struct processors_request *request)
     return count_answered();
 }
 
-bool processor_call(uint32_t index, processor_work_fn *work)
+static void work_begin(uint32_t index, processor_work_fn *work)
 {
-    struct processor *const processor = processor_at(index);
-
-    if (listed == NULL || index >= listed->count || !processor_answered(index)) {
-        return false;
-    }
-    __atomic_store_n(&processor->work, work, __ATOMIC_RELEASE);
+    __atomic_store_n(&processor_at(index)->work, work, __ATOMIC_RELEASE);
     local_apic_send(listed->apic_ids[index], APIC_FIXED | APIC_ASSERT | VECTOR_WAKE);
+}
+
+static bool work_wait(uint32_t index)
+{
     clock_start(&clock);
-    while (__atomic_load_n(&processor->work, __ATOMIC_ACQUIRE) != NULL) {
+    while (__atomic_load_n(&processor_at(index)->work, __ATOMIC_ACQUIRE) != NULL) {
         if (clock_us(&clock) >= PATIENCE_US) {
             return false;
         }
         processor_pause();
     }
     return true;
+}
+
+bool processor_call(uint32_t index, processor_work_fn *work)
+{
+    if (listed == NULL || index >= listed->count || !processor_answered(index)) {
+        return false;
+    }
+    work_begin(index, work);
+    return work_wait(index);
+}
+
+bool processors_call(processor_work_fn *work)
+{
+    const uint32_t count = listed != NULL ? listed->count : 0;
+    bool all_done = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (processor_answered(i)) {
+            work_begin(i, work);
+        }
+    }
+    work();
+    for (uint32_t i = 0; i < count; i++) {
+        all_done = (!processor_answered(i) || work_wait(i)) && all_done;
+    }
+    return all_done;
 }
 
 void processors_put_back(void)
@@ -240,6 +266,13 @@ const struct processor *processor_of_stack(const void *place)
     const uint64_t index = distance / PROCESSOR_AREA_BYTES;
 
     return listed != NULL && index < listed->count ? processor_at((uint32_t)index) : NULL;
+}
+
+uint32_t processor_number(void)
+{
+    const struct processor *const self = processor_of_stack(__builtin_frame_address(0));
+
+    return self != NULL ? self->number : 0;
 }
 
 /* --- on the others --------------------------------------------------------------------------- */
@@ -284,6 +317,7 @@ static NORETURN void wait_for_work(struct processor *self)
         processor_work_fn *const work = __atomic_load_n(&self->work, __ATOMIC_ACQUIRE);
 
         if (work == NULL) {
+            spin_check_sleep();
             asm volatile("sti; hlt; cli" : : : "memory");
             local_apic_end();
         } else {

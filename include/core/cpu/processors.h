@@ -70,11 +70,22 @@ const struct processor *processor_online(uint32_t index);
  */
 bool processor_call(uint32_t index, processor_work_fn *work);
 
+/*
+ * Let all of them and the caller do something at the same time, and wait for it, three seconds from the last one on that
+ * is done.
+ *
+ * @return  false when one of them was not done in time
+ */
+bool processors_call(processor_work_fn *work);
+
 /* Put all of them back: they wait for a start-up message, as they did. Their areas are free. Nothing if none runs. */
 void processors_put_back(void);
 
 /* Stop all others where they are, for good: the calling one has something to report. */
 void processors_freeze(void);
+
+/* The number of the calling processor: 0 for the first one. */
+uint32_t processor_number(void);
 
 /* The processor on one of whose stacks `place` lies; NULL: the first one. */
 const struct processor *processor_of_stack(const void *place);
