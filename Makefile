@@ -54,7 +54,9 @@ PURE := arch/x86/lib boot/info arch/x86/mm arch/x86/guest/image arch/x86/guest/p
 PRIV := boot efi arch/x86/cpu arch/x86/dev arch/x86/guest/native
 
 PURE_SOURCES := $(sort $(foreach d,$(PURE),$(wildcard $(d)/*.c)))
-PRIV_SOURCES := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c)))
+# What only an image with DEBUG=1 has.
+DEBUG_SOURCES := boot/debug_locks.c
+PRIV_SOURCES := $(filter-out $(if $(filter 1,$(DEBUG)),,$(DEBUG_SOURCES)),$(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c))))
 ASM_SOURCES  := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.S)))
 
 # What only the boot needs. These files' code, constants and NOINIT memory are linked as init sections and given back
@@ -121,7 +123,8 @@ $(BUILD)/font.o: $(BUILD)/font.S
 TARGET_OBJECTS += $(BUILD)/font.o
 
 # --- objects -----------------------------------------------------------------------------------------------------
-$(BUILD)/boot/report.c.o $(BUILD)/arch/x86/cpu/image.c.o: $(BUILD)/include/version.h
+$(BUILD)/boot/report.c.o $(BUILD)/boot/debug.c.o $(BUILD)/arch/x86/cpu/image.c.o $(BUILD)/arch/x86/cpu/spinlock.c.o: \
+  $(BUILD)/include/version.h
 
 $(BUILD)/%.c.o: %.c Makefile $(GENERATED)
 	@mkdir -p $(@D)

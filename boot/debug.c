@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "processors.h"
+#include "version.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/segments.h"
@@ -117,6 +118,13 @@ void debug_fault_raise(const struct options *options)
     case DEBUG_AP_STACK_OVERFLOW:
         processor_call(0, stack_overflow);
         break;
+    default:
+        if (BERTH_DEBUG) {
+            debug_locks(options->debug_fault);
+            return;
+        }
+        log_warning("debug: only builds with DEBUG=1 have this test");
+        return;
     }
     log_warning("debug: the fault that was asked for did not come");
 }

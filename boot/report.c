@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "pages.h"
 #include "processor_state.h"
 #include "stop.h"
 #include "version.h"
@@ -236,6 +237,16 @@ void report_protection(void)
     }
 }
 
+void report_pages(void)
+{
+    uint64_t pages[PAGE_STATES];
+
+    pages_count(pages);
+    log_debug("memory: ram=%lu free=%lu allocated=%lu reserved=%lu own=%lu unit=4KiB",
+              pages[PAGE_FREE] + pages[PAGE_ALLOCATED] + pages[PAGE_RESERVED] + pages[PAGE_OWN],
+              pages[PAGE_FREE], pages[PAGE_ALLOCATED], pages[PAGE_RESERVED], pages[PAGE_OWN]);
+}
+
 void report_cpu(uint32_t online)
 {
     log_info("cpu: %u online", online);
@@ -359,6 +370,19 @@ static NORETURN void fatal_status(struct status status)
         log_error(
             "no room for the zero page and the command line, 0x%lx bytes are missing - add memory",
             at);
+        break;
+    case PAGES_NONE_FREE:
+        log_error("%lu pages of memory side by side are not free - add memory", at);
+        break;
+    case PAGES_BAD_RANGE:
+    case PAGES_NOT_TAKEN:
+    case PAGES_IN_USE:
+        log_error("memory at 0x%lx was freed, given or reserved that is not so - report this "
+                  "defect",
+                  at);
+        break;
+    case PAGES_NO_EXTENT:
+        log_error("no memory is left to note down what becomes of 0x%lx - add memory", at);
         break;
     case KERNEL_NOT_BZIMAGE:
         log_error("module 0 is not a Linux kernel (bzImage) - give the kernel as the first module");

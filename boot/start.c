@@ -19,7 +19,9 @@
 #include "memmap.h"
 #include "native.h"
 #include "options.h"
+#include "page_alloc.h"
 #include "page_tables.h"
+#include "pages.h"
 #include "physmap.h"
 #include "placement.h"
 #include "processor_state.h"
@@ -32,6 +34,11 @@
 /* Large, and written before bss is cleared when the EFI stage uses them. */
 struct boot_info boot_info_storage NOINIT;
 struct efi_handoff efi_handoff_storage NOINIT;
+
+/* What is busy before the page allocator is there: the modules, the image, the page tables. */
+#define BUSY_MAX (BOOT_MODULES_MAX + 2)
+/* And afterwards what is taken from it: ranges that are told apart. */
+#define USED_MAX 16
 
 /* What is needed for one stage only. */
 static union {
@@ -132,7 +139,7 @@ static struct busy_list modules_busy(const struct boot_info *info)
 static struct busy_list all_busy(const struct boot_info *info, struct prange image,
                                  struct prange tables)
 {
-    static struct prange ranges[BOOT_MODULES_MAX + 2];
+    static struct prange ranges[BUSY_MAX];
     const struct busy_list modules = modules_busy(info);
 
     memcpy(ranges, modules.ranges, modules.count * sizeof(ranges[0]));
@@ -166,28 +173,51 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
     return image_at(target);
 }
 
+/* Room for the final page tables and, at its end, for the page allocator's first extents. */
 static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
                                  struct prange image, uint32_t devices)
 {
+    const uint64_t bytes = page_tables_bytes(map, devices) + page_alloc_bytes(map, BUSY_MAX);
     struct prange room;
 
-    require(
-        placement_tables(map, image, modules_busy(info), page_tables_bytes(map, devices), &room));
+    require(placement_tables(map, image, modules_busy(info), bytes, &room));
     return room;
 }
 
-/* From the boot tables to the final ones. Returns where they are. */
+static struct prange extents_room(const struct memmap *map, struct prange tables)
+{
+    return (struct prange){tables.end - page_alloc_bytes(map, BUSY_MAX), tables.end};
+}
+
+/* From the boot tables to the final ones. Returns tables_room(). */
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
                                   const struct memmap *map, struct prange image)
 {
     const struct device_list devices = console_devices(map, caps->physical_bits);
     const struct prange room = tables_room(info, map, image, devices.count);
 
-    if (!page_tables_build(map, caps, (paddr_t){image.start}, devices, room)) {
+    if (!page_tables_build(map, caps, (paddr_t){image.start}, devices,
+                           (struct prange){room.start, extents_room(map, room).start})) {
         fatal("the page tables do not fit the memory counted for them", "report this defect");
     }
     console_continue();
     return room;
+}
+
+/* From now on memory is taken from the page allocator. */
+static void stage_memory(const struct memmap *map, struct busy_list busy, struct prange tables)
+{
+    pages_start(map, busy, extents_room(map, tables));
+    report_pages();
+}
+
+/* What the guest may not be put on, beside the image. */
+static struct busy_list guest_busy(struct prange tables)
+{
+    static struct prange ranges[1 + USED_MAX];
+
+    ranges[0] = tables;
+    return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
 }
 
 void start_rehearse(const struct entry_regs *regs)
@@ -201,7 +231,7 @@ void start_rehearse(const struct entry_regs *regs)
     map = stage_memmap(info, &caps);
     image = image_at(image_target(regs, info, map));
     guest_prepare(info, guest_rsdp(info), map, image,
-                  tables_room(info, map, image, PAGE_TABLES_DEVICES));
+                  guest_busy(tables_room(info, map, image, PAGE_TABLES_DEVICES)));
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)
@@ -224,14 +254,16 @@ NORETURN void __start_xen(const struct entry_regs *regs)
 
     const struct prange tables = stage_paging(info, &caps, map, image);
 
+    stage_memory(map, all_busy(info, image, tables), tables);
     report_cpu(stage_processors(acpi, map, all_busy(info, image, tables)));
     debug_fault_raise(&options);
     guest_choose(options.dom0);
 
-    const struct native_guest guest = guest_prepare(info, rsdp, map, image, tables);
+    const struct native_guest guest = guest_prepare(info, rsdp, map, image, guest_busy(tables));
 
     report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
-    processors_put_back();
+    stage_processors_end();
+    report_pages();
     guest_put_in_place(&guest);
     report_time(regs->entry_tsc, start_tsc, tsc_read());
     stage_handover(&guest.entry);

@@ -29,7 +29,7 @@ format:
 check-format:
 	$(Q)clang-format --dry-run -Werror $(ALL_C)
 
-TIDY_FILES := $(addprefix tidy-,$(PURE_SOURCES) $(PRIV_SOURCES))
+TIDY_FILES := $(addprefix tidy-,$(sort $(PURE_SOURCES) $(PRIV_SOURCES) $(DEBUG_SOURCES)))
 .PHONY: $(TIDY_FILES)
 $(TIDY_FILES): tidy-%: % $(GENERATED) $(BUILD)/include/version.h
 	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-tree-loop-distribute-patterns -fno-shrink-wrap,$(TARGET_CFLAGS)) \

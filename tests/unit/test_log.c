@@ -170,6 +170,83 @@ static void test_long_lines_come_in_parts_and_are_never_cut(void **state)
     }
 }
 
+/* --- several processors ---------------------------------------------------------------------- */
+
+static void begin(void)
+{
+    put_bytes(&heard, "[", 1);
+}
+
+static void end(void)
+{
+    put_bytes(&heard, "]", 1);
+}
+
+static int stop_guarding(void **state)
+{
+    (void)state;
+    log_set_guard(NULL, NULL);
+    return 0;
+}
+
+static void test_the_guard_is_around_whole_lines(void **state)
+{
+    char text[3000];
+
+    (void)state;
+    log_set_guard(begin, end);
+    log_debug("above the level");
+    log_info("a");
+    log_warning("b");
+    assert_heard("[(BERTH) a\n][(BERTH) warning: b\n]");
+    /* Of three parts. */
+    start_listening(NULL);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_info("%s", text);
+    assert_int_equal(heard.size, sizeof(text) - 1 + 9 + 2);
+    assert_int_equal(heard.bytes[0], '[');
+    assert_memory_equal(&heard.bytes[heard.size - 3], "x\n]", 3);
+    assert_null(memchr(heard.bytes + 1, '[', heard.size - 1));
+}
+
+static void test_the_guard_is_around_a_replay(void **state)
+{
+    (void)state;
+    log_info("something");
+    heard.size = 0;
+    log_set_guard(begin, end);
+    log_replay(listen);
+    assert_int_equal(heard.bytes[0], '[');
+    assert_memory_equal(&heard.bytes[heard.size - 3], "g\n]", 3);
+}
+
+static jmp_buf interrupted;
+
+static void listen_and_stop(const char *text, size_t bytes)
+{
+    listen(text, bytes);
+    longjmp(interrupted, 1);
+}
+
+static void test_a_line_that_was_interrupted_is_ended_once(void **state)
+{
+    (void)state;
+    log_end_line();
+    assert_heard("");
+    log_set_sink(listen_and_stop);
+    if (setjmp(interrupted) == 0) {
+        log_info("%01200d", 7); /* stops behind its first part */
+    }
+    log_set_sink(listen);
+    heard.size = 0;
+    log_end_line();
+    log_end_line();
+    log_info("next");
+    log_end_line();
+    assert_heard("\n(BERTH) next\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +258,11 @@ int main(void)
         cmocka_unit_test_setup(test_without_a_sink_lines_are_kept_for_later, start_listening),
         cmocka_unit_test_setup(test_replay_begins_with_a_whole_line_when_much_is_lost,
                                start_listening),
+        cmocka_unit_test_setup_teardown(test_the_guard_is_around_whole_lines, start_listening,
+                                        stop_guarding),
+        cmocka_unit_test_setup_teardown(test_the_guard_is_around_a_replay, start_listening,
+                                        stop_guarding),
+        cmocka_unit_test_setup(test_a_line_that_was_interrupted_is_ended_once, start_listening),
         cmocka_unit_test_setup(test_long_lines_come_in_parts_and_are_never_cut, start_listening),
     };
 

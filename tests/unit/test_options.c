@@ -304,6 +304,10 @@ static void test_every_debug_fault(void **state)
     assert_int_equal(options.debug_fault, DEBUG_STACK_OVERFLOW);
     parse_cleanly("debug=ap-stack-overflow");
     assert_int_equal(options.debug_fault, DEBUG_AP_STACK_OVERFLOW);
+    parse_cleanly("debug=locks");
+    assert_int_equal(options.debug_fault, DEBUG_LOCKS);
+    parse_cleanly("debug=lock-kept");
+    assert_int_equal(options.debug_fault, DEBUG_LOCK_KEPT);
     assert_refused("debug=int-32", OPTION_MALFORMED);
     assert_refused("debug=int-", OPTION_MALFORMED);
     assert_refused("debug=int-3x", OPTION_MALFORMED);

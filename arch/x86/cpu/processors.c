@@ -12,6 +12,7 @@
 #include "page_tables.h"
 #include "physmap.h"
 #include "processor_state.h"
+#include "spinlock.h"
 #include "x86/address_map.h"
 #include "x86/apic.h"
 #include "x86/paging.h"
@@ -184,6 +185,7 @@ static INIT void processor_prepare(uint32_t index)
     processor->apic_id = listed->apic_ids[index];
     stacks_of_area(PROCESSOR_AREAS_START + index * PROCESSOR_AREA_MAPPED_BYTES, processor->stacks);
     processor->answered = false;
+    processor->held = NULL;
     processor->given_up = false;
     processor->work = NULL;
 }
@@ -222,23 +224,48 @@ INIT uint32_t processors_start(const struct processors_request *request)
     return count_answered();
 }
 
-bool processor_call(uint32_t index, processor_work_fn *work)
+static void work_begin(uint32_t index, processor_work_fn *work)
 {
-    struct processor *const processor = processor_at(index);
-
-    if (listed == NULL || index >= listed->count || !processor_answered(index)) {
-        return false;
-    }
-    __atomic_store_n(&processor->work, work, __ATOMIC_RELEASE);
+    __atomic_store_n(&processor_at(index)->work, work, __ATOMIC_RELEASE);
     local_apic_send(listed->apic_ids[index], APIC_FIXED | APIC_ASSERT | VECTOR_WAKE);
+}
+
+static bool work_wait(uint32_t index)
+{
     clock_start(&clock);
-    while (__atomic_load_n(&processor->work, __ATOMIC_ACQUIRE) != NULL) {
+    while (__atomic_load_n(&processor_at(index)->work, __ATOMIC_ACQUIRE) != NULL) {
         if (clock_us(&clock) >= PATIENCE_US) {
             return false;
         }
         processor_pause();
     }
     return true;
+}
+
+bool processor_call(uint32_t index, processor_work_fn *work)
+{
+    if (listed == NULL || index >= listed->count || !processor_answered(index)) {
+        return false;
+    }
+    work_begin(index, work);
+    return work_wait(index);
+}
+
+bool processors_call(processor_work_fn *work)
+{
+    const uint32_t count = listed != NULL ? listed->count : 0;
+    bool all_done = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (processor_answered(i)) {
+            work_begin(i, work);
+        }
+    }
+    work();
+    for (uint32_t i = 0; i < count; i++) {
+        all_done = (!processor_answered(i) || work_wait(i)) && all_done;
+    }
+    return all_done;
 }
 
 void processors_put_back(void)
@@ -288,7 +315,11 @@ const struct processor *processor_that_reports(const void *frame)
         return (const struct processor *)base;
     }
     owner = area_owner((uint64_t)frame);
-    return owner != NULL ? owner : &first_processor;
+    if (owner == NULL) {
+        owner = &first_processor;
+    }
+    msr_write(MSR_GS_BASE, (uint64_t)owner);
+    return owner;
 }
 
 /* --- on the others --------------------------------------------------------------------------- */
@@ -327,6 +358,7 @@ static NORETURN void wait_for_work(struct processor *self)
         processor_work_fn *const work = __atomic_load_n(&self->work, __ATOMIC_ACQUIRE);
 
         if (work == NULL) {
+            spin_check_sleep();
             asm volatile("sti; hlt; cli" : : : "memory");
             local_apic_end();
         } else {

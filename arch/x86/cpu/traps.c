@@ -10,6 +10,7 @@
 #include "image.h"
 #include "instructions.h"
 #include "log.h"
+#include "log_lock.h"
 #include "processors.h"
 #include "stop.h"
 #include "x86/stacks.h"
@@ -146,31 +147,21 @@ static void overflow_report(const struct trap_frame *frame, const struct stack *
  * One processor reports, once: what another one has to say then (that it was stopped, as a rule) is not heard, and a
  * second exception of the same one is told in one line.
  */
-static void reporter_become(const struct trap_frame *frame, const struct processor *processor)
+static void reporter_become(const struct trap_frame *frame)
 {
-    static uint32_t reporter; /* 1 and the processor's number; 0: nobody */
-    const uint32_t self = 1 + processor->number;
-    uint32_t before = 0;
-
-    if (__atomic_compare_exchange_n(&reporter, &before, self, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE)) {
-        return;
-    }
-    if (before == self) {
+    if (!log_lock_seize()) {
         log_error(
             "exception %lu at 0x%lx while reporting another one - report this with the lines above",
             frame->vector, frame->rip);
         machine_stop();
     }
-    processor_halt();
 }
 
 NORETURN void trap_report(const struct trap_frame *frame)
 {
     const struct processor *const processor = processor_that_reports(frame);
 
-    reporter_become(frame, processor);
-    processors_freeze();
+    reporter_become(frame);
     console_emergency();
     log_error("exception %lu (%s) error-code=0x%lx at 0x%lx - report this with the lines below",
               frame->vector, vector_names[frame->vector % VECTOR_COUNT], frame->error_code,

@@ -1,8 +1,10 @@
 /*
- * The log. The sink, the level and what is kept are the only state in lib; the device layer and start-up
- * fill the first two.
+ * The log. The sink, the guard, the level and what is kept are the only state in lib; the device layer and start-up
+ * fill the first three.
  */
 #include "log.h"
+
+#include <stdbool.h>
 
 #include "compiler.h"
 #include "format_output.h"
@@ -14,13 +16,29 @@
 #define LOG_LOST       LOG_PREFIX "(earlier lines are not kept)\n"
 
 static log_sink_fn *log_sink;
+static log_guard_fn *guard_begin;
+static log_guard_fn *guard_end;
 static enum log_level log_level = LOG_INFO;
+static bool line_is_open;
 static char kept_bytes[LOG_KEPT_BYTES] NOINIT;
 static uint64_t kept_written;
 
 void log_set_sink(log_sink_fn *sink)
 {
     log_sink = sink;
+}
+
+void log_set_guard(log_guard_fn *begin, log_guard_fn *end)
+{
+    guard_begin = begin;
+    guard_end = end;
+}
+
+static void guard_call(log_guard_fn *guard)
+{
+    if (guard) {
+        guard();
+    }
 }
 
 void log_set_level(enum log_level level)
@@ -36,10 +54,13 @@ static struct ring kept(void)
 
 void log_replay(log_sink_fn *to)
 {
-    const struct ring ring = kept();
-    uint64_t at = ring_first_line(&ring);
     const char *piece;
     size_t bytes;
+
+    guard_call(guard_begin);
+
+    const struct ring ring = kept();
+    uint64_t at = ring_first_line(&ring);
 
     if (at > 0) {
         to(LOG_LOST, sizeof(LOG_LOST) - 1);
@@ -48,6 +69,7 @@ void log_replay(log_sink_fn *to)
         to(piece, bytes);
         at += bytes;
     }
+    guard_call(guard_end);
 }
 
 static bool begins_with(const char *line, size_t bytes, const char *words)
@@ -68,6 +90,7 @@ static void part_end(struct format_output *output)
 {
     struct ring ring = kept();
 
+    line_is_open = true;
     ring_add(&ring, output->to, output->used);
     kept_written = ring.written;
     if (log_sink) {
@@ -85,6 +108,7 @@ void log_line(enum log_level level, const char *format, ...)
     if (level > log_level) {
         return;
     }
+    guard_call(guard_begin);
     memcpy(part, LOG_PREFIX, sizeof(LOG_PREFIX) - 1);
     output.used = sizeof(LOG_PREFIX) - 1;
     va_start(args, format);
@@ -92,4 +116,17 @@ void log_line(enum log_level level, const char *format, ...)
     va_end(args);
     part[output.used++] = '\n';
     part_end(&output);
+    line_is_open = false;
+    guard_call(guard_end);
+}
+
+void log_end_line(void)
+{
+    char end[] = "\n";
+    struct format_output output = {.to = end, .size = 1, .used = 1};
+
+    if (line_is_open) {
+        part_end(&output);
+        line_is_open = false;
+    }
 }

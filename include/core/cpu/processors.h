@@ -44,7 +44,8 @@ struct processor {
 
     /* Writer: the processor itself. */
     bool answered;
-    bool differs; /* it did not take over all of the first one's state */
+    bool differs;          /* it did not take over all of the first one's state */
+    struct spinlock *held; /* the lock that it took last; debug builds alone use it */
     struct processor_state state;
     struct task_state task; /* this and the next: the first one's are in cpu/tables.S */
     uint64_t gdt[SEL_TSS / 8 + 2];
@@ -65,7 +66,7 @@ uint32_t processor_number(void);
 
 /*
  * The calling processor, for a report of a fault, when GS base may be anything: where it is no processor's, `frame`
- * tells by the area that it lies in, and in none it is the first one.
+ * tells by the area that it lies in, and in none it is the first one; GS base points to it then.
  */
 const struct processor *processor_that_reports(const void *frame);
 
@@ -94,6 +95,14 @@ const struct processor *processor_online(uint32_t index);
  * @return  false when it does not run, or was not done in time
  */
 bool processor_call(uint32_t index, processor_work_fn *work);
+
+/*
+ * Let all of them and the caller do something at the same time, and wait for it, three seconds from the last one on
+ * that is done.
+ *
+ * @return  false when one of them was not done in time
+ */
+bool processors_call(processor_work_fn *work);
 
 /* Put all of them back: they wait for a start-up message, as they did. Their areas are free. Nothing if none runs. */
 void processors_put_back(void);

@@ -6,6 +6,7 @@
  *   dom0=auto|native|hvm|pvh|pv     reboot
  *   debug=int-N|ud|df|gp|pf|stack-overflow|ap-ud|ap-df|ap-stack-overflow
  *                               raise a fault on purpose, N = vector 0 to 31; ap-: on another processor
+ *   debug=locks|lock-WHAT   test locks, misuse one: builds with DEBUG=1
  *
  * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
  * backslash inside them quotes the next character. Of an option given twice the last one counts.
@@ -55,6 +56,14 @@ enum debug_fault {
     DEBUG_AP_DF,
     DEBUG_STACK_OVERFLOW,
     DEBUG_AP_STACK_OVERFLOW, /* on another processor, too */
+    DEBUG_LOCKS, /* this and what follows: in builds with DEBUG=1 alone, boot/debug_locks.c */
+    DEBUG_LOCK_AGAIN,
+    DEBUG_LOCK_FOREIGN,
+    DEBUG_LOCK_ORDER,
+    DEBUG_LOCK_SLEEP,
+    DEBUG_LOCK_WAIT,
+    DEBUG_LOCK_DEAD,
+    DEBUG_LOCK_KEPT,
 };
 
 /* A console on a serial line. */

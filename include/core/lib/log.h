@@ -29,6 +29,14 @@ void log_set_sink(log_sink_fn *sink);
  * LOG_KEPT_BYTES, from the first one that is wholly kept, after a line which says so.
  */
 void log_replay(log_sink_fn *to);
+/*
+ * What is called before and after each line, so that those of several processors do not mix. Until then, and with NULL,
+ * there is one processor.
+ */
+typedef void log_guard_fn(void);
+void log_set_guard(log_guard_fn *begin, log_guard_fn *end);
+/* End a line that was begun and not ended: whoever printed it was interrupted for good. */
+void log_end_line(void);
 /* Lines above this level are dropped. Called once, after the command line is known. */
 void log_set_level(enum log_level level);
 

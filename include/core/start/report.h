@@ -26,6 +26,8 @@ void report_boot(const struct boot_info *info, paddr_t base, enum image_mover mo
 void report_memory(const struct boot_info *info, const struct memmap *map);
 void report_modules(const struct boot_info *info);
 void report_acpi(const struct acpi_info *acpi);
+/* What the page allocator has, at loglevel debug. */
+void report_pages(void);
 void report_cpu(uint32_t online);
 void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place);
 void report_time(uint64_t entry_tsc, uint64_t start_tsc, uint64_t handoff_tsc);
