@@ -20,7 +20,7 @@ enum log_level {
 typedef void log_sink_fn(const char *text, size_t bytes);
 
 /* How much of the log is kept for consoles that come up late. */
-#define LOG_KEPT_BYTES 32768
+#define LOG_KEPT_BYTES 16384
 
 /* Called by the device layer only. */
 void log_set_sink(log_sink_fn *sink);
