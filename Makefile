@@ -56,6 +56,15 @@ PRIV := boot efi arch/x86/cpu arch/x86/dev arch/x86/guest/native
 PURE_SOURCES := $(sort $(foreach d,$(PURE),$(wildcard $(d)/*.c)))
 PRIV_SOURCES := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c)))
 ASM_SOURCES  := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.S)))
+
+# What only the boot needs. These files' code, constants and NOINIT memory are linked as init sections and given back
+# before the guest starts (include/core/cpu/init.h); so are functions marked INIT of other files. `make init` checks that
+# nothing that stays uses them.
+INIT_SOURCES := $(filter-out boot/handover.c boot/info/serial.c boot/info/number.c, \
+                  $(wildcard boot/*.c boot/info/*.c efi/*.c arch/x86/guest/image/*.c)) \
+                arch/x86/mm/memmap.c arch/x86/mm/placement.c arch/x86/cpu/caps.c arch/x86/dev/pci_serial.c \
+                arch/x86/lib/pci.c
+INIT_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(INIT_SOURCES))
 TARGET_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(ASM_SOURCES) $(PRIV_SOURCES) $(PURE_SOURCES))
 
 core_includes = $(foreach d,$(1),-Iinclude/core/$(d))
@@ -80,6 +89,8 @@ TARGET_ASFLAGS += -no-integrated-as -Wno-unused-command-line-argument
 else
 TARGET_CFLAGS += -fno-tree-loop-distribute-patterns -fno-shrink-wrap
 endif
+# No frame may reach across the guard page below a stack. (The EFI stage runs on the firmware's.)
+GUARDED_CFLAGS := -Wframe-larger-than=3072
 LINK_FLAGS := -m elf_x86_64 -nostdlib -static --no-dynamic-linker --build-id=none -z noexecstack -z max-page-size=0x1000 \
               --orphan-handling=error --fatal-warnings --no-warn-rwx-segments
 
@@ -112,9 +123,10 @@ TARGET_OBJECTS += $(BUILD)/font.o
 # --- objects -----------------------------------------------------------------------------------------------------
 $(BUILD)/boot/report.c.o $(BUILD)/arch/x86/cpu/image.c.o: $(BUILD)/include/version.h
 
-$(BUILD)/%.c.o: %.c $(GENERATED)
+$(BUILD)/%.c.o: %.c Makefile $(GENERATED)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TARGET_CFLAGS) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(TARGET_CFLAGS) $(if $(filter efi/%,$<),,$(GUARDED_CFLAGS)) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
+	$(if $(filter $@,$(INIT_OBJECTS)),$(Q)$(OBJCOPY) --prefix-alloc-sections=.init $@)
 
 $(BUILD)/%.S.o: %.S $(GENERATED)
 	@mkdir -p $(@D)

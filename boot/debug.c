@@ -67,6 +67,24 @@ static void df_raise(void)
     asm volatile("mov %0, %%rsp; push $0" : : "r"(NOT_CANONICAL));
 }
 
+/* Each call needs a word of the stack for the next one, and no compiler can know that there is no end. */
+static void recurse(volatile uint64_t *depth)
+{
+    volatile uint64_t deeper = *depth + 1;
+
+    if (deeper != 0) {
+        recurse(&deeper);
+    }
+    *depth = deeper;
+}
+
+static void stack_overflow(void)
+{
+    volatile uint64_t depth = 0;
+
+    recurse(&depth);
+}
+
 void debug_fault_raise(const struct options *options)
 {
     switch (options->debug_fault) {
@@ -92,6 +110,12 @@ void debug_fault_raise(const struct options *options)
         break;
     case DEBUG_AP_DF:
         processor_call(0, df_raise);
+        break;
+    case DEBUG_STACK_OVERFLOW:
+        stack_overflow();
+        break;
+    case DEBUG_AP_STACK_OVERFLOW:
+        processor_call(0, stack_overflow);
         break;
     }
     log_warning("debug: the fault that was asked for did not come");

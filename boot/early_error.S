@@ -31,7 +31,7 @@
         com1_set UART_MODEM_CONTROL, UART_DTR_RTS
 .endm
 
-        .section .text.entry, "ax", @progbits
+        .section .init.text.entry, "ax", @progbits
         .code32
 /*
  * Print "(BERTH) error: ", the message, and "(BERTH) halted".

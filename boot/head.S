@@ -16,7 +16,6 @@
 #include "x86/ports.h"
 #include "x86/registers.h"
 #include "x86/segments.h"
-#include "x86/stacks.h"
 
 #define sym_pa(symbol) (sym_offs(symbol) + IMAGE_LINK_PA)
 
@@ -118,7 +117,7 @@ multiboot2_header_end:
  * OUT      eax = PVH_START_MAGIC, all else as it came: start
  * CLOBBERS eax.   FAIL never
  */
-        .section .text.entry, "ax", @progbits
+        .section .init.text.entry, "ax", @progbits
         .code32
 pvh_start:
         mov     $PVH_START_MAGIC, %eax
@@ -131,7 +130,7 @@ pvh_start:
  * LIVE     ebp = magic; ebx = info pa; esi = load base, from `found` until long mode;
  *          fs.base = load base, from the reload after lgdt until long mode
  * OUT      rdi = &entry_regs, rsp = top of the boot stack, rbp = 0, interrupts off, own GDT, TSS and IDT,
- *          bss cleared, low 4 GiB identity-mapped: __start_xen
+ *          gs.base = &first_processor, bss cleared, low 4 GiB identity-mapped: __start_xen
  * CLOBBERS everything else; of memory outside the image nothing
  * FAIL     early_error
  */
@@ -328,6 +327,12 @@ start64_linked:
         xor     %eax, %eax
         mov     %eax, %fs
         mov     %eax, %gs
+        mov     $MSR_GS_BASE, %ecx
+        lea     first_processor(%rip), %rax
+        mov     %rax, %rdx
+        shr     $32, %rdx
+        wrmsr
+        xor     %eax, %eax
         lea     __bss_start(%rip), %rdi
         lea     __bss_end(%rip), %rcx
         sub     %rdi, %rcx
@@ -349,10 +354,3 @@ loader_state:
         .balign 4
 boot_efer:                              /* for the switch to long mode: with EFER_NXE where there is NX */
         .long   EFER_LME
-
-        .section .bss..noinit, "aw", @nobits
-        .balign 16
-        .globl boot_stack, boot_stack_top
-boot_stack:
-        .skip   BOOT_STACK_BYTES
-boot_stack_top:

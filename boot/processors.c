@@ -7,6 +7,7 @@
 #include "instructions.h"
 #include "log.h"
 #include "page_tables.h"
+#include "report.h"
 #include "start.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
@@ -43,7 +44,7 @@ static bool apic_ready(struct local_apic *apic)
     return true;
 }
 
-/* Memory for the start: the page below 1 MiB, and stacks. */
+/* Memory for the start: the page below 1 MiB, and stacks with guard pages. */
 static bool memory_ready(const struct memmap *map, struct busy_list busy,
                          struct processors_request *request)
 {
@@ -55,6 +56,7 @@ static bool memory_ready(const struct memmap *map, struct busy_list busy,
         .preference = PLACE_HIGHEST,
     };
     uint64_t missing;
+    paddr_t room;
 
     if (!placement_start_page(map, busy, &request->start_page)) {
         /* Where there is none at all, the memory map's own warning has said so. */
@@ -64,11 +66,14 @@ static bool memory_ready(const struct memmap *map, struct busy_list busy,
         }
         return false;
     }
-    if (!placement_find(map, busy, &areas, &request->areas.pa, &missing)) {
+    if (!placement_find(map, busy, &areas, &room.pa, &missing)) {
         log_warning("no room for the stacks of %u processors, 0x%lx bytes are missing: they are "
                     "not started",
                     request->who->count, missing);
         return false;
+    }
+    if (!page_tables_add_areas(room, request->who->count)) {
+        fatal("the page tables do not fit the memory counted for them", "report this defect");
     }
     return true;
 }
@@ -90,25 +95,25 @@ static void silent_report(const struct bringup *who, uint32_t online)
                 who->count - online, who->count, ids);
 }
 
-static void state_report(uint32_t number, uint32_t apic_id, const struct processor_state *state)
+static void state_report(const struct processor *processor)
 {
+    const struct processor_state *const state = &processor->state;
+
     log_debug("processor %u: apic-id=0x%x cr0=0x%lx cr4=0x%lx efer=0x%lx pat=0x%lx "
               "mtrr-default=0x%lx mtrr-0=0x%lx/0x%lx",
-              number, apic_id, state->cr0, state->cr4, state->efer, state->pat,
-              state->mtrrs.default_type, state->mtrrs.variable[0], state->mtrrs.variable[1]);
+              processor->number, processor->apic_id, state->cr0, state->cr4, state->efer,
+              state->pat, state->mtrrs.default_type, state->mtrrs.variable[0],
+              state->mtrrs.variable[1]);
 }
 
 static void states_report(const struct bringup *who)
 {
-    struct processor_state first;
-
-    processor_state_read(&first);
-    state_report(0, local_apic_id(), &first);
+    state_report(&first_processor);
     for (uint32_t i = 0; i < who->count; i++) {
         const struct processor *processor = processor_online(i);
 
         if (processor != NULL) {
-            state_report(processor->number, processor->apic_id, &processor->state);
+            state_report(processor);
         }
         if (processor != NULL && processor->differs) {
             log_warning("processor %u, APIC id 0x%x, has not taken over the first one's control "

@@ -234,5 +234,5 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     processors_put_back();
     guest_put_in_place(&guest);
     report_time(regs->entry_tsc, start_tsc, tsc_read());
-    native_start(&guest.entry);
+    stage_handover(&guest.entry);
 }

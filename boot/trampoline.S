@@ -7,6 +7,7 @@
  *   -> processor_enter (at the link address) -> processor_main, in C
  */
 #include "asm-offsets.h"
+#include "x86/address_map.h"
 #include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
@@ -24,7 +25,7 @@
         .long offset_of(\target)
 .endm
 
-        .section .rodata.trampoline, "a", @progbits
+        .section .init.rodata, "a", @progbits
         .balign 16
         .globl trampoline_start, trampoline_end, trampoline_cr3, trampoline_efer
 /*
@@ -117,11 +118,11 @@ trampoline_end:
  *
  * IN       64-bit mode, interrupts off, no stack, the trampoline's GDT
  * LIVE     ebx = how many ids there are, then the index of the own one
- * OUT      rdi = struct processor, esi = index: processor_main, on its own stack, IDT loaded
+ * OUT      rdi = gs.base = struct processor: processor_main, on its own stack, IDT loaded
  * CLOBBERS everything
  * FAIL     a processor that is not in the list halts for good
  */
-        .text
+        .section .init.text, "ax", @progbits
         .globl processor_enter
 processor_enter:
         lidt    idt_pointer_va(%rip)
@@ -148,10 +149,15 @@ processor_enter:
         jne     4f
         sub     %ecx, %ebx
         dec     %ebx
-        imul    $PROCESSOR_AREA_BYTES, %rbx, %rdi
-        add     processors_start_info + START_AREAS(%rip), %rdi
-        lea     PROCESSOR_AREA_BYTES(%rdi), %rsp
-        mov     %ebx, %esi
+        imul    $PROCESSOR_AREA_MAPPED_BYTES, %rbx, %rbx
+        movabs  $PROCESSOR_AREAS_START + PROCESSOR_AREA_MAPPED_BYTES - PROCESSOR_DATA_BYTES, %rdi
+        add     %rbx, %rdi
+        mov     %rdi, %rsp              /* the data begin where the stack does */
+        mov     $MSR_GS_BASE, %ecx
+        mov     %edi, %eax
+        mov     %rdi, %rdx
+        shr     $32, %rdx
+        wrmsr
         xor     %ebp, %ebp
         call    processor_main
         ud2

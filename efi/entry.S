@@ -7,7 +7,7 @@
 #include "x86/registers.h"
 #include "x86/segments.h"
 
-        .text
+        .section .init.text, "ax", @progbits
         .code64
 /*
  * Started by the firmware.

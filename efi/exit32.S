@@ -26,7 +26,7 @@
 #define loader(member) sym_offs(loader_state) + LOADER_##member(%ebx)
 #define call(member)   CALL_##member(%ebp)
 
-        .text
+        .section .init.text, "ax", @progbits
         .code64
 /*
  * IN       System V AMD64: edi = pa of struct efi32_call; running at the load address, stack at the link address,
@@ -144,6 +144,11 @@ efi32_thunk:
         xor     %eax, %eax
         mov     %eax, %fs
         mov     %eax, %gs
+        mov     $MSR_GS_BASE, %ecx
+        movabs  $first_processor, %rax
+        mov     %rax, %rdx
+        shr     $32, %rdx
+        wrmsr
         pop     %rsp
         pop     %r15
         pop     %r14

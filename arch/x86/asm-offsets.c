@@ -47,7 +47,6 @@ void asm_offsets(void)
     DEFINE(START_COUNT, offsetof(struct processors_start_info, count));
     DEFINE(START_IDS, offsetof(struct processors_start_info, apic_ids));
     DEFINE(START_APIC, offsetof(struct processors_start_info, apic_registers));
-    DEFINE(START_AREAS, offsetof(struct processors_start_info, areas));
 
     DEFINE(TRAP_RAX, offsetof(struct trap_frame, rax));
     DEFINE(TRAP_RBX, offsetof(struct trap_frame, rbx));

@@ -182,7 +182,8 @@ static bool parse_debug(struct parser *parser, const char *value)
 {
     static const char vector_prefix[] = "int-";
     uint64_t vector;
-    int found = find_name("ud df gp pf ap-ud ap-df", value, strlen(value));
+    int found =
+        find_name("ud df gp pf ap-ud ap-df stack-overflow ap-stack-overflow", value, strlen(value));
 
     if (found >= 0) {
         parser->out->debug_fault = (enum debug_fault)(DEBUG_UD + found);

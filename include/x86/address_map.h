@@ -3,6 +3,7 @@
  *
  *   0xffff800000000000  slot 256: machine-to-physical table, readable by PV guests (reserved)
  *   0xffff82d040000000  __XEN_VIRT_START: the image, linked at +2 MiB
+ *   0xffff82d060000000  the other processors' stacks and data, with guard pages
  *   0xffff830000000000  direct map of physical memory
  *
  * Slots 256 to 271 belong to the hypervisor, every other slot to a guest.
@@ -20,6 +21,10 @@
 #define IMAGE_SLOT_BYTES UC(0x200000)
 #define IMAGE_LINK_PA    UC(0x200000)
 #define IMAGE_LINK_VA    (XEN_VIRT_START + IMAGE_LINK_PA)
+
+/* One area behind the other for each processor but the first: x86/stacks.h. */
+#define PROCESSOR_AREAS_START (XEN_VIRT_START + UC(0x20000000))
+#define PROCESSOR_AREAS_END   (XEN_VIRT_START + UC(0x40000000))
 
 /* The boot page tables identity-map this much physical memory from 0. */
 #define IDENTITY_MAP_BYTES UC(0x100000000)

@@ -35,6 +35,7 @@
 #define EFER_NXE UC(0x800)
 
 #define MSR_FS_BASE UC(0xc0000100)
+#define MSR_GS_BASE UC(0xc0000101)
 
 /* Intel's switch that hides NX: IA32_MISC_ENABLE bit 34, bit 2 of edx (SDM volume 4, table 2-2). */
 #define MSR_MISC_ENABLE    UC(0x1a0)

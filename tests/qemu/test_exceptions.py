@@ -108,6 +108,32 @@ def test_double_fault_with_a_useless_stack_is_reported_from_its_own(case):
         assert vm.triple_faults == 0 and vm.resets == 0
 
 
+PAGE = 4096
+# The largest frame that the Makefile allows, and what a call pushes: that far from the touched address is rsp at most.
+FRAME_MOST = 3072 + 64
+
+
+def check_stack_overflow(vm, dump):
+    """The words, the registers and the page tables say the same; the backtrace says who recursed, as far as it goes."""
+    touched, rsp = dump.registers["cr2"], dump.registers["rsp"]
+    assert (dump.vector, dump.error_code) == (8, 0)
+    assert vm.log.one("the ordinary stack has overflowed: ") == f"{touched:#x} is in the guard page below it"
+    assert vm.log.one("rip=").endswith("reported on the #DF stack")
+    assert vm.physical_address(touched) is None and vm.physical_address((touched | PAGE - 1) + 1) is not None
+    assert touched <= rsp < touched + FRAME_MOST
+    assert 10 < len(dump.backtrace) <= 33 and set(dump.backtrace) == {"recurse"}
+    check_registers(dump)
+    assert vm.triple_faults == 0 and vm.resets == 0
+
+
+def test_stack_overflow_is_told_in_words(case):
+    with case.machine(iso=case.berth_iso(cmdline="debug=stack-overflow", modules=[])) as vm:
+        dump = Dump(vm.wait_halted())
+        check_stack_overflow(vm, dump)
+        assert dump.registers["cr2"] & -PAGE == symbol(case, "boot_stack") - PAGE
+        assert_runs_on(vm, case, "stack_df_top")
+
+
 def halted(case, vm):
     """Berth halted for want of a kernel: a known moment to inject something from outside."""
     log = vm.wait_halted()

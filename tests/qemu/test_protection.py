@@ -1,15 +1,18 @@
-"""The processor's registers are Berth's own, whatever firmware or loader left in them, on every model; and the kernel is
-started with none of it.
+"""The processor's registers are Berth's own, whatever firmware or loader left in them, on every model; and the kernel
+is started with none of it.
 
 Source of the numbers: Intel SDM volume 3A, sections 2.2.1, 2.5, 12.12 and 17.2; volume 4, table 2-2.
 """
+import re
+
 import pytest
-from berth_qemu import fields
+from berth_qemu import fields, symbols
 from berth_shim import BerthWorld
+from hostile import PATHS, Hostile
 from test_acpi import AcpiWorld, local_apic, madt
 
 PAE, MCE, PGE, UMIP, LA57, SMEP, SMAP = 0x20, 0x40, 0x80, 0x800, 0x1000, 0x100000, 0x200000
-DE, OSFXSR, FSGSBASE, OSXSAVE, PKE = 0x8, 0x200, 0x10000, 0x40000, 0x400000
+DE, FSGSBASE, OSXSAVE, PKE = 0x8, 0x10000, 0x40000, 0x400000
 CR0, CR0_PAGING = 0x31, 0x80010031  # NE, ET, PE; with PG and WP
 MP, EM, TS, NW, CD = 0x2, 0x4, 0x8, 1 << 29, 1 << 30
 EFER, NXE, LONG_MODE = 0xC0000080, 0x800, 0x500
@@ -19,10 +22,14 @@ NO_NX = ("this CPU has no NX, or the firmware hides it: data is not protected fr
          "disable' in the firmware's setup")
 
 
-def expect(world, cr0=CR0_PAGING, cr4=PAE, efer=LONG_MODE + NXE, pat=PAT_LAYOUT, more=()):
-    """What the kernel is to find."""
-    world.words += [f"cr0={cr0:#x}", f"cr4={cr4:#x}", "dr7=0x400", f"msr={EFER:#x}:{efer:#x}"]
-    world.words += [f"msr={number:#x}:{value:#x}" for number, value in [*([(PAT, pat)] if pat else []), *more]]
+def expected(cr0=CR0_PAGING, cr4=PAE, efer=LONG_MODE + NXE, pat=PAT_LAYOUT, more=()):
+    """What the kernel is to find, in words for the zeropage guest."""
+    msrs = [(EFER, efer), *([(PAT, pat)] if pat else []), *more]
+    return [f"cr0={cr0:#x}", f"cr4={cr4:#x}", "dr7=0x400", *[f"msr={number:#x}:{value:#x}" for number, value in msrs]]
+
+
+def expect(world, **registers):
+    world.words += expected(**registers)
 
 
 def protection(vm):
@@ -92,7 +99,6 @@ def watch_start(world):
 
 
 def start64_offset(case):
-    from berth_qemu import symbols
     found = symbols(case.debug_image)
     return found["start64"] - found["_start"]
 
@@ -101,7 +107,7 @@ ODD = {
     "pge": {"control": [(4, PGE)]},
     "mce": {"control": [(4, MCE)]},
     "la57": {"control": [(4, LA57 + PAE)]},
-    "all-of-cr4": {"control": [(4, LA57 + PAE + MCE + PGE + UMIP + SMEP + SMAP + DE + OSFXSR + FSGSBASE + OSXSAVE + PKE)]},
+    "much-of-cr4": {"control": [(4, LA57 + PAE + MCE + PGE + UMIP + SMEP + SMAP + DE + FSGSBASE + OSXSAVE + PKE)]},
     "caches-off": {"control": [(0, 0x11 + CD)]},
     "caches-off-not-written-through": {"control": [(0, 0x11 + CD + NW)]},
     "no-fpu": {"control": [(0, 0x11 + EM + MP)]},
@@ -126,3 +132,31 @@ def test_whatever_a_loader_leaves_the_kernel_gets_the_same(case, name):
     assert (found["cr0"], found["pat"]) == (CR0_PAGING, PAT_LAYOUT)
     assert (found["cr4"], found["efer"]) == (MODELS["max"][0], LONG_MODE + NXE)
     assert vm.log.warnings == []
+
+
+# --- what UEFI may leave ----------------------------------------------------------------------------------------------
+
+ODD_FIRMWARE = {
+    "five-levels": ["five-levels"],
+    "much-of-cr4": [f"control 4 {MCE + PGE + UMIP + DE + FSGSBASE + OSXSAVE + PKE:#x}"],
+    "caches-off": [f"control 0 {CD:#x}"],
+    "pat-all-uncacheable": [f"msr {PAT:#x} 0"],
+    "all-of-them": ["five-levels", f"control 4 {MCE + PGE + UMIP + DE + FSGSBASE + OSXSAVE + PKE:#x}",
+                    f"control 0 {CD:#x}", f"msr {PAT:#x} 0"],
+}
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", ODD_FIRMWARE)
+def test_whatever_firmware_leaves_the_kernel_gets_the_same(case, name, path):
+    hostile = Hostile(case, path)
+    hostile.cpu, hostile.late, hostile.cmdline = "max", ODD_FIRMWARE[name], "loglevel=debug"
+    hostile.kernel_cmdline += " " + " ".join(expected())
+    outcome = hostile.boots()
+    done = " ".join(outcome.said(r"(?:five-levels|control|msr): "))
+    if "five-levels" in hostile.late:
+        assert int(re.search(r"cr4=(0x[0-9a-f]+)", done)[1], 16) & LA57, "the firmware had four levels"
+    assert outcome.log.warnings == []
+    found = protection(outcome)
+    assert (found["cr4"], found["pat"]) == (MODELS["max"][0], PAT_LAYOUT)

@@ -2,15 +2,16 @@
 before Linux starts; what is in the way of that costs a warning, not the boot.
 """
 import re
+import struct
 import time
 
 import pytest
 import uefi
-from berth_qemu import fields
+from berth_qemu import fields, symbols
 from berth_shim import GUEST_PASS, BerthWorld
 from test_acpi import AcpiWorld, local_apic, madt, x2apic
 from test_boot import pinned
-from test_exceptions import Dump
+from test_exceptions import Dump, check_stack_overflow
 from test_paging import LINK_VA, PLACES, SCREEN, Pages, is_ram_page
 
 PAGE = 4096
@@ -227,6 +228,38 @@ def test_registers_are_those_of_the_first_processor(case, odd):
     assert vm.log.warnings == []
 
 
+# --- data of each processor -------------------------------------------------------------------------------------------
+
+GS_BASE = re.compile(r"^GS =\S+ ([0-9a-f]+)", re.MULTILINE)
+FIRST_BYTES = struct.Struct("<QII")  # its own address, its number, its APIC's id
+
+
+def assert_gs_bases_lead_to_own_data(case, vm, numbers_and_ids):
+    text = vm.qmp("human-monitor-command", **{"command-line": "info registers -a"}).replace("\r", "")
+    bases = [int(base, 16) for base in GS_BASE.findall(text)]
+    assert bases[0] == symbols(case.debug_image)["first_processor"]
+    data = [vm.physical_memory(vm.physical_address(base), FIRST_BYTES.size) for base in bases]
+    assert [FIRST_BYTES.unpack(words) for words in data] == [(base, *numbers) for base, numbers
+                                                             in zip(bases, numbers_and_ids)]
+
+
+def test_gs_base_leads_each_processor_to_its_own_data(case):
+    """Numbers follow the firmware's list, QEMU's order that of the APICs' ids."""
+    world = AcpiWorld(case, [madt(local_apic(2), local_apic(0), local_apic(1))])
+    world.cmdline = "debug=ud"
+    with world.machine(extra=smp(3)) as vm:
+        vm.wait_halted()
+        assert_gs_bases_lead_to_own_data(case, vm, [(0, 0), (2, 1), (1, 2)])
+
+
+def test_gs_base_is_the_same_behind_32_bit_firmware(case):
+    """Its boot services are ended from 64-bit code, with its segments in between."""
+    files = uefi.grub_berth_files(case, target="i386-efi", cmdline="debug=ud")
+    with uefi.machine(case, files, firmware="uefi32") as vm:
+        vm.wait_halted(uefi.BOOT_SECONDS)
+        assert_gs_bases_lead_to_own_data(case, vm, [(0, 0)])
+
+
 # --- the page tables of all -------------------------------------------------------------------------------------------
 
 LOCAL_APIC = 0xFEE00000
@@ -274,6 +307,14 @@ def test_an_exception_names_its_processor(case, fault, vector, function, stack):
         assert log.one("rip=").endswith(f"reported on the {stack} stack")
         wait_all_halted(vm, 3)
         assert vm.log.is_halted and vm.triple_faults == 0
+
+
+def test_a_stack_overflow_of_another_one_is_told_in_words(case):
+    with case.machine(iso=case.berth_iso("debug=ap-stack-overflow", modules=[]), extra=smp(2)) as vm:
+        dump = Dump(vm.wait_halted())
+        check_stack_overflow(vm, dump)
+        assert vm.log.one("on processor ") == "1, APIC id 0x1"
+        wait_all_halted(vm, 2)
 
 
 def test_an_exception_of_the_first_one_stops_all(case):

@@ -300,6 +300,10 @@ static void test_every_debug_fault(void **state)
     assert_int_equal(options.debug_fault, DEBUG_AP_UD);
     parse_cleanly("debug=ap-df");
     assert_int_equal(options.debug_fault, DEBUG_AP_DF);
+    parse_cleanly("debug=stack-overflow");
+    assert_int_equal(options.debug_fault, DEBUG_STACK_OVERFLOW);
+    parse_cleanly("debug=ap-stack-overflow");
+    assert_int_equal(options.debug_fault, DEBUG_AP_STACK_OVERFLOW);
     assert_refused("debug=int-32", OPTION_MALFORMED);
     assert_refused("debug=int-", OPTION_MALFORMED);
     assert_refused("debug=int-3x", OPTION_MALFORMED);

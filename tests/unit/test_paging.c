@@ -170,6 +170,28 @@ static void test_a_pool_that_is_too_small_and_a_place_that_is_taken(void **state
     assert_false(paging_map_ram(&pool, &map, 0x100000000, DIRECT, PTE_DATA));
 }
 
+static void test_pages_are_taken_away_one_by_one(void **state)
+{
+    struct page_pool pool = pool_of(POOL_PAGES, true);
+
+    (void)state;
+    assert_true(
+        paging_map(&pool, (struct page_mapping){DIRECT + 0x1fe000, 0x1fe000, 0x402000, PTE_DATA}));
+    assert_true(
+        paging_map(&pool, (struct page_mapping){DIRECT + 0x600000, 0x600000, 0x3000, PTE_DATA}));
+    assert_true(paging_unmap(&pool, DIRECT + 0x601000, 0x1000));
+    assert_mapped(DIRECT + 0x600000, 0x600000, 0x1000);
+    assert_not_mapped(DIRECT + 0x601000);
+    assert_mapped(DIRECT + 0x602000, 0x602000, 0x1000);
+    /* Again; across a large page; where there is no table. */
+    assert_false(paging_unmap(&pool, DIRECT + 0x600000, 0x2000));
+    assert_not_mapped(DIRECT + 0x600000);
+    assert_false(paging_unmap(&pool, DIRECT + 0x1ff000, 0x2000));
+    assert_not_mapped(DIRECT + 0x1ff000);
+    assert_mapped(DIRECT + 0x200000, 0x200000, 0x200000);
+    assert_false(paging_unmap(&pool, DIRECT + 0x8000000000, 0x1000));
+}
+
 /* The most that the contract says of further ranges. */
 static void test_what_further_ranges_take_at_most(void **state)
 {
@@ -294,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_write_combining_in_pages_of_all_sizes),
         cmocka_unit_test(test_a_processor_without_nx_gets_no_bit_for_it),
         cmocka_unit_test(test_a_pool_that_is_too_small_and_a_place_that_is_taken),
+        cmocka_unit_test(test_pages_are_taken_away_one_by_one),
         cmocka_unit_test(test_what_further_ranges_take_at_most),
         cmocka_unit_test(test_exactly_the_ram_is_mapped),
         cmocka_unit_test(test_a_memory_without_ram_maps_nothing),

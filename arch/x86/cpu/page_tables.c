@@ -3,23 +3,27 @@
  */
 #include "page_tables.h"
 
+#include "compiler.h"
+
 #include <stddef.h>
 
 #include "image.h"
 #include "instructions.h"
 #include "paging.h"
 #include "physmap.h"
+#include "processors.h"
+#include "stacks.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/ports.h"
 
-extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[], _end[];
+extern const uint8_t _start[], __text_start[], __rodata_start[], __data_start[], __stacks_start[];
 extern const uint64_t boot_page_table_l4[];
 
 static struct page_pool pool;
 static uint32_t pages_before_lending;
 
-uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
+INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
 {
     const struct prange high = {IDENTITY_MAP_BYTES, UINT64_MAX};
     uint64_t pages = paging_pages_for_ram(map, IDENTITY_MAP_BYTES);
@@ -29,14 +33,15 @@ uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
     pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
     pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
     pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
+    pages += stacks_pages_for_areas(ACPI_PROCESSORS_MAX);
     if (memmap_touches_ram(map, high)) {
         pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
     }
     return pages * PAGE_BYTES;
 }
 
-static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8_t *end,
-                                uint64_t rights)
+static INIT struct page_mapping part(paddr_t image, const uint8_t *start, const uint8_t *end,
+                                     uint64_t rights)
 {
     return (struct page_mapping){
         .va = (uint64_t)start,
@@ -46,24 +51,31 @@ static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8
     };
 }
 
-static bool image_map(paddr_t image)
+/* The stacks come last, each of them apart: the guard pages between them are what is not mapped. */
+static INIT bool image_map(paddr_t image)
 {
     const struct page_mapping parts[] = {
         part(image, _start, __text_start, PTE_CONSTANTS),
         part(image, __text_start, __rodata_start, PTE_CODE),
         part(image, __rodata_start, __data_start, PTE_CONSTANTS),
-        part(image, __data_start, _end, PTE_DATA),
+        part(image, __data_start, __stacks_start, PTE_DATA),
     };
     bool fits = true;
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         fits = fits && paging_map(&pool, parts[i]);
     }
+    for (unsigned int number = 0; number < STACK_COUNT; number++) {
+        const struct stack stack = first_processor.stacks[number];
+
+        fits = fits && paging_map(&pool, part(image, (const uint8_t *)stack.start,
+                                              (const uint8_t *)stack.top, PTE_DATA));
+    }
     return fits;
 }
 
 /* The screen, which is device memory, unless the map says that it is RAM. */
-static bool screen_map(const struct memmap *map)
+static INIT bool screen_map(const struct memmap *map)
 {
     const struct prange screen = {VGA_TEXT_PA, VGA_TEXT_PA + PAGE_BYTES};
 
@@ -72,7 +84,7 @@ static bool screen_map(const struct memmap *map)
                                                    prange_bytes(screen), PTE_DATA + PTE_UNCACHED});
 }
 
-static bool devices_map(struct device_list list, bool combines_writes)
+static INIT bool devices_map(struct device_list list, bool combines_writes)
 {
     bool fits = true;
 
@@ -88,8 +100,8 @@ static bool devices_map(struct device_list list, bool combines_writes)
     return fits;
 }
 
-bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
-                       struct device_list devices, struct prange room)
+INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
+                            struct device_list devices, struct prange room)
 {
     pool = (struct page_pool){
         .tables = physmap_low((paddr_t){room.start}),
@@ -125,6 +137,11 @@ bool page_tables_add_device(paddr_t page)
                                                    PTE_DATA + PTE_UNCACHED});
 }
 
+bool page_tables_add_areas(paddr_t areas, uint32_t count)
+{
+    return stacks_map_areas(&pool, PROCESSOR_AREAS_START, areas.pa, count);
+}
+
 /* Below 1 MiB nothing else is mapped at its own address: the page has the top table's first entry to itself. */
 void page_tables_lend(paddr_t page)
 {
@@ -137,6 +154,14 @@ void page_tables_take_back(void)
     pool.tables[0] = 0;
     pool.used_pages = pages_before_lending;
     page_tables_use(page_tables_in_use());
+}
+
+void page_tables_remove(const void *start, const void *end)
+{
+    const uint64_t va = (uint64_t)start;
+
+    paging_unmap(&pool, va, (uint64_t)end - va);
+    translations_forget();
 }
 
 void page_tables_use_boot(paddr_t image)

@@ -3,6 +3,7 @@
  */
 #include "processor_state.h"
 
+#include "compiler.h"
 #include "control.h"
 #include "instructions.h"
 #include "mem.h"
@@ -137,7 +138,7 @@ void processor_state_adopt(const struct processor_state *wanted)
     cr0_write(wanted->cr0);
 }
 
-static struct cpu_features features_read(void)
+static INIT struct cpu_features features_read(void)
 {
     struct cpu_features features = {.basic_edx = cpuid(CPUID_FEATURE).edx,
                                     .extended_edx = cpuid(CPUID_EXT_FEATURE).edx};
@@ -149,7 +150,7 @@ static struct cpu_features features_read(void)
     return features;
 }
 
-void processor_state_establish(void)
+INIT void processor_state_establish(void)
 {
     const struct cpu_features features = features_read();
     const struct control_state control = control_wanted(&features);

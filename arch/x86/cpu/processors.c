@@ -1,7 +1,9 @@
 /*
- * Starting the other processors, what they do until they are needed, and putting them back.
+ * Each processor's own data; starting the other processors, what they do until they are needed, and putting them back.
  */
 #include "processors.h"
+
+#include "compiler.h"
 
 #include <stddef.h>
 
@@ -10,6 +12,7 @@
 #include "page_tables.h"
 #include "physmap.h"
 #include "processor_state.h"
+#include "x86/address_map.h"
 #include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
@@ -22,25 +25,39 @@
 /* Between two looks at the clock, which may be a slow port. */
 #define POLLS_FOR_EACH_LOOK 16
 
-_Static_assert(sizeof(struct processor) <= PROCESSOR_DATA_BYTES, "it lies below the stacks");
-_Static_assert(PROCESSOR_DATA_BYTES + 3 * PROCESSOR_FAULT_STACK_BYTES + PROCESSOR_STACK_BYTES ==
-                   PROCESSOR_AREA_BYTES,
-               "an area is its data and its stacks");
+_Static_assert(sizeof(struct processor) <= PROCESSOR_DATA_BYTES, "it is a part of the area");
+_Static_assert(PROCESSOR_AREAS_START + ACPI_PROCESSORS_MAX * PROCESSOR_AREA_MAPPED_BYTES <=
+                   PROCESSOR_AREAS_END,
+               "all areas lie within their window");
+_Static_assert(offsetof(struct processor, self) == 0, "this_processor() reads it there");
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[], trampoline_efer[];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
 
+extern const uint8_t boot_stack[], boot_stack_top[], stack_df[], stack_df_top[];
+extern const uint8_t stack_nmi[], stack_nmi_top[], stack_mc[], stack_mc_top[];
+
 struct processors_start_info processors_start_info;
 
-static struct processor_state first_state;
+/* Data, because it is needed as soon as there is a descriptor table: boot/head.S lets GS base point to it. */
+struct processor first_processor = {
+    .self = &first_processor,
+    .stacks = {[STACK_ORDINARY] = {(uint64_t)boot_stack, (uint64_t)boot_stack_top},
+               [IST_DF] = {(uint64_t)stack_df, (uint64_t)stack_df_top},
+               [IST_NMI] = {(uint64_t)stack_nmi, (uint64_t)stack_nmi_top},
+               [IST_MC] = {(uint64_t)stack_mc, (uint64_t)stack_mc_top}},
+};
+
 static const struct bringup *listed; /* NULL: none was started, or all were put back */
 static struct clock clock;
 static uint32_t answers;
 
+/* Where the data begin in the first of the areas: above its stacks. */
+#define FIRST_AREA_DATA (PROCESSOR_AREAS_START + PROCESSOR_AREA_MAPPED_BYTES - PROCESSOR_DATA_BYTES)
+
 static struct processor *processor_at(uint32_t index)
 {
-    return (struct processor *)(processors_start_info.areas +
-                                (uint64_t)index * PROCESSOR_AREA_BYTES);
+    return (struct processor *)(FIRST_AREA_DATA + index * PROCESSOR_AREA_MAPPED_BYTES);
 }
 
 static bool processor_answered(uint32_t index)
@@ -68,7 +85,7 @@ static void word_write(uint8_t *place, uint32_t value)
     memcpy(place, &value, sizeof(value));
 }
 
-static void start_page_fill(struct start_page *page, paddr_t at)
+static INIT void start_page_fill(struct start_page *page, paddr_t at)
 {
     const size_t bytes = (size_t)(trampoline_end - trampoline_start);
 
@@ -84,18 +101,18 @@ static void start_page_fill(struct start_page *page, paddr_t at)
     }
     word_write(page->bytes + (trampoline_cr3 - trampoline_start), (uint32_t)page_tables_in_use());
     word_write(page->bytes + (trampoline_efer - trampoline_start),
-               (uint32_t)first_state.efer & ~EFER_LMA);
+               (uint32_t)first_processor.state.efer & ~EFER_LMA);
     page_tables_lend(at);
 }
 
-static void start_page_give_back(const struct start_page *page)
+static INIT void start_page_give_back(const struct start_page *page)
 {
     page_tables_take_back();
     memcpy(page->bytes, page->saved, (size_t)(trampoline_end - trampoline_start));
 }
 
 /* To those that have not answered; in one message where these are all others. */
-static void send_to_silent(uint32_t command)
+static INIT void send_to_silent(uint32_t command)
 {
     if (listed->broadcast && __atomic_load_n(&answers, __ATOMIC_ACQUIRE) == 0) {
         local_apic_send(0, APIC_OTHERS | command);
@@ -109,7 +126,7 @@ static void send_to_silent(uint32_t command)
 }
 
 /* Until all have answered, or for so long after the last answer. */
-static bool wait_for_answers(uint64_t patience_us)
+static INIT bool wait_for_answers(uint64_t patience_us)
 {
     uint32_t seen = 0;
 
@@ -129,7 +146,7 @@ static bool wait_for_answers(uint64_t patience_us)
 }
 
 /* Should one come late, it must not find another page than it was sent to. */
-static void give_up_silent(void)
+static INIT void give_up_silent(void)
 {
     for (uint32_t i = 0; i < listed->count; i++) {
         if (!processor_answered(i)) {
@@ -139,7 +156,7 @@ static void give_up_silent(void)
     }
 }
 
-static void wait_us(uint32_t us)
+static INIT void wait_us(uint32_t us)
 {
     clock_start(&clock);
     while (us > 0 && clock_us(&clock) < us) {
@@ -147,7 +164,7 @@ static void wait_us(uint32_t us)
     }
 }
 
-static uint32_t count_answered(void)
+static INIT uint32_t count_answered(void)
 {
     uint32_t count = 0;
 
@@ -157,25 +174,37 @@ static uint32_t count_answered(void)
     return count;
 }
 
-uint32_t processors_start(const struct processors_request *request)
+/* The memory of its area holds anything. */
+static INIT void processor_prepare(uint32_t index)
+{
+    struct processor *const processor = processor_at(index);
+
+    processor->self = processor;
+    processor->number = index + 1;
+    processor->apic_id = listed->apic_ids[index];
+    stacks_of_area(PROCESSOR_AREAS_START + index * PROCESSOR_AREA_MAPPED_BYTES, processor->stacks);
+    processor->answered = false;
+    processor->given_up = false;
+    processor->work = NULL;
+}
+
+INIT uint32_t processors_start(const struct processors_request *request)
 {
     static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
 
     listed = request->who;
     clock = request->clock;
-    processor_state_read(&first_state);
+    first_processor.apic_id = local_apic_id();
+    processor_state_read(&first_processor.state);
     processors_start_info = (struct processors_start_info){
         .apic_ids = listed->apic_ids,
         .apic_registers = (uint64_t)physmap_low(request->apic->registers),
-        .areas = (uint64_t)physmap_low(request->areas),
         .count = listed->count,
         .x2apic = request->apic->x2apic,
     };
     for (uint32_t i = 0; i < listed->count; i++) {
-        processor_at(i)->answered = false;
-        processor_at(i)->given_up = false;
-        processor_at(i)->work = NULL;
+        processor_prepare(i);
     }
     start_page_fill(&page, request->start_page);
 
@@ -237,12 +266,29 @@ void processors_freeze(void)
     }
 }
 
-const struct processor *processor_of_stack(const void *place)
+uint32_t processor_number(void)
 {
-    const uint64_t distance = (uint64_t)place - processors_start_info.areas;
-    const uint64_t index = distance / PROCESSOR_AREA_BYTES;
+    return listed != NULL ? this_processor()->number : first_processor.number;
+}
+
+/* In whose area a place is; NULL: in nobody's. */
+static const struct processor *area_owner(uint64_t place)
+{
+    const uint64_t index = (place - PROCESSOR_AREAS_START) / PROCESSOR_AREA_MAPPED_BYTES;
 
     return listed != NULL && index < listed->count ? processor_at((uint32_t)index) : NULL;
+}
+
+const struct processor *processor_that_reports(const void *frame)
+{
+    const uint64_t base = msr_read(MSR_GS_BASE);
+    const struct processor *owner = area_owner(base);
+
+    if (base == (uint64_t)&first_processor || (owner != NULL && base == (uint64_t)owner)) {
+        return (const struct processor *)base;
+    }
+    owner = area_owner((uint64_t)frame);
+    return owner != NULL ? owner : &first_processor;
 }
 
 /* --- on the others --------------------------------------------------------------------------- */
@@ -255,12 +301,6 @@ static void descriptor_write(uint64_t descriptor[2], uint64_t base, uint32_t lim
     descriptor[1] = base >> 32;
 }
 
-/* The top of the last of so many fault stacks. */
-static uint64_t stacks_end(const struct processor *self, uint64_t stacks)
-{
-    return (uint64_t)self + PROCESSOR_DATA_BYTES + stacks * PROCESSOR_FAULT_STACK_BYTES;
-}
-
 static void tables_load(struct processor *self)
 {
     struct {
@@ -269,9 +309,9 @@ static void tables_load(struct processor *self)
     } __attribute__((packed)) const pointer = {sizeof(self->gdt) - 1, (uint64_t)self->gdt};
 
     self->task = (struct task_state){.io_map = sizeof(self->task)};
-    self->task.ist[IST_DF - 1] = stacks_end(self, 1);
-    self->task.ist[IST_NMI - 1] = stacks_end(self, 2);
-    self->task.ist[IST_MC - 1] = stacks_end(self, 3);
+    for (unsigned int ist = 1; ist < STACK_COUNT; ist++) {
+        self->task.ist[ist - 1] = self->stacks[ist].top;
+    }
     memset(self->gdt, 0, sizeof(self->gdt));
     self->gdt[SEL_CODE32 / 8] = (uint64_t)DESC_CODE32 << 32 | DESC_LIMIT_4GIB;
     self->gdt[SEL_CODE64 / 8] = (uint64_t)DESC_CODE64 << 32 | DESC_LIMIT_4GIB;
@@ -298,14 +338,12 @@ static NORETURN void wait_for_work(struct processor *self)
     }
 }
 
-NORETURN void processor_main(struct processor *self, uint32_t index)
+NORETURN void processor_main(struct processor *self)
 {
     tables_load(self);
-    processor_state_adopt(&first_state);
+    processor_state_adopt(&first_processor.state);
     processor_state_read(&self->state);
-    self->differs = !processor_state_equal(&self->state, &first_state);
-    self->number = index + 1;
-    self->apic_id = processors_start_info.apic_ids[index];
+    self->differs = !processor_state_equal(&self->state, &first_processor.state);
     local_apic_open(VECTOR_WAKE);
     __atomic_store_n(&self->answered, true, __ATOMIC_RELEASE);
     __atomic_add_fetch(&answers, 1, __ATOMIC_RELEASE);

@@ -1,8 +1,9 @@
 /*
- * The processor's tables, as data: GDT, TSS with the stacks of #DF, NMI and #MC, and IDT. Nothing is filled in at run
- * time but the base of fs (head.S) and the busy bit of the TSS (ltr). Pieces of addresses come from xen.lds.S.
+ * The first processor's tables, as data: GDT, TSS, IDT (which is everybody's), and its stacks. Nothing is filled in at
+ * run time but the base of fs (head.S) and the busy bit of the TSS (ltr). Pieces of addresses come from xen.lds.S.
  * Source: Intel SDM volume 3A, sections 3.4.5, 6.14.1 (64-bit IDT gates), 7.7 (64-bit TSS).
  */
+#include "x86/paging.h"
 #include "x86/segments.h"
 #include "x86/stacks.h"
 #include "x86/vectors.h"
@@ -80,12 +81,17 @@ idt_pointer_va:
         .word   boot_idt_end - boot_idt - 1
         .quad   boot_idt
 
-        .section .bss..noinit, "aw", @nobits
-        .balign 16
-        .globl stack_df_top, stack_nmi_top, stack_mc_top
-        .skip   FAULT_STACK_BYTES
-stack_df_top:
-        .skip   FAULT_STACK_BYTES
-stack_nmi_top:
-        .skip   FAULT_STACK_BYTES
-stack_mc_top:
+/* The first processor's stacks, each above a guard page: xen.lds.S checks that, cpu/page_tables.c leaves them out. */
+.macro stack name, bytes
+        .skip   STACK_GUARD_BYTES
+        .globl \name, \name\()_top
+\name:
+        .skip   \bytes
+\name\()_top:
+.endm
+        .section .bss..stacks, "aw", @nobits
+        .balign PAGE_BYTES
+        stack   stack_df, FAULT_STACK_BYTES
+        stack   stack_nmi, FAULT_STACK_BYTES
+        stack   stack_mc, FAULT_STACK_BYTES
+        stack   boot_stack, BOOT_STACK_BYTES

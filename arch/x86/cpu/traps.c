@@ -17,8 +17,6 @@
 
 #define BACKTRACE_MOST 32
 
-extern const uint8_t boot_stack[], boot_stack_top[];
-extern const uint8_t stack_df_top[], stack_nmi_top[], stack_mc_top[];
 extern const uint8_t _start[], __text_end[];
 
 static const char vector_names[VECTOR_COUNT][24] = {
@@ -56,6 +54,13 @@ static const char vector_names[VECTOR_COUNT][24] = {
     "reserved",
 };
 
+static const char stack_names[STACK_COUNT][12] = {
+    [STACK_ORDINARY] = "ordinary",
+    [IST_DF] = "#DF",
+    [IST_NMI] = "NMI",
+    [IST_MC] = "#MC",
+};
+
 /* One line of the backtrace. */
 static void place_report(uint64_t va)
 {
@@ -72,34 +77,8 @@ static void place_report(uint64_t va)
     }
 }
 
-/* The stacks of the processor that reports. */
-struct stacks {
-    const uint8_t *start; /* of the ordinary one */
-    const uint8_t *top;
-    const uint8_t *df_top;
-    const uint8_t *nmi_top;
-    const uint8_t *mc_top;
-};
-
-static struct stacks stacks_of(const struct processor *processor)
-{
-    const uint8_t *const data_end = (const uint8_t *)processor + PROCESSOR_DATA_BYTES;
-
-    if (processor == NULL) {
-        return (struct stacks){boot_stack, boot_stack_top, stack_df_top, stack_nmi_top,
-                               stack_mc_top};
-    }
-    return (struct stacks){
-        .start = data_end + 3 * PROCESSOR_FAULT_STACK_BYTES,
-        .top = (const uint8_t *)processor + PROCESSOR_AREA_BYTES,
-        .df_top = data_end + PROCESSOR_FAULT_STACK_BYTES,
-        .nmi_top = data_end + 2 * PROCESSOR_FAULT_STACK_BYTES,
-        .mc_top = data_end + 3 * PROCESSOR_FAULT_STACK_BYTES,
-    };
-}
-
 /* Frame pointers lead upwards through the ordinary stack: {caller's rbp, return address}. */
-static void backtrace_report(const struct trap_frame *frame, const struct stacks *stacks)
+static void backtrace_report(const struct trap_frame *frame, const struct stack *ordinary)
 {
     uint64_t rbp = frame->rbp;
 
@@ -108,8 +87,8 @@ static void backtrace_report(const struct trap_frame *frame, const struct stacks
     for (unsigned int depth = 0; depth < BACKTRACE_MOST; depth++) {
         const uint64_t *link = (const uint64_t *)rbp;
 
-        if (rbp % sizeof(uint64_t) != 0 || rbp < (uintptr_t)stacks->start ||
-            rbp > (uintptr_t)stacks->top - 2 * sizeof(uint64_t)) {
+        if (rbp % sizeof(uint64_t) != 0 || rbp < ordinary->start ||
+            rbp > ordinary->top - 2 * sizeof(uint64_t)) {
             return;
         }
         place_report(link[1]);
@@ -122,23 +101,17 @@ static void backtrace_report(const struct trap_frame *frame, const struct stacks
 
 /* The stack that the processor switched to for this exception: by its top, where the frame was
  * pushed. */
-static const char *stack_name(const struct trap_frame *frame, const struct stacks *stacks)
+static const char *stack_reported_on(const struct trap_frame *frame, const struct stack *stacks)
 {
-    const uint8_t *frame_end = (const uint8_t *)(frame + 1);
-
-    if (frame_end == stacks->df_top) {
-        return "#DF";
-    }
-    if (frame_end == stacks->nmi_top) {
-        return "NMI";
-    }
-    if (frame_end == stacks->mc_top) {
-        return "#MC";
+    for (unsigned int ist = 1; ist < STACK_COUNT; ist++) {
+        if ((uint64_t)(frame + 1) == stacks[ist].top) {
+            return stack_names[ist];
+        }
     }
     return "interrupted";
 }
 
-static void registers_report(const struct trap_frame *frame, const struct stacks *stacks)
+static void registers_report(const struct trap_frame *frame, const struct stack *stacks)
 {
     uint64_t cr0;
     uint64_t cr3;
@@ -146,7 +119,7 @@ static void registers_report(const struct trap_frame *frame, const struct stacks
 
     asm volatile("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2" : "=r"(cr0), "=r"(cr3), "=r"(cr4));
     log_line(LOG_ERROR, "rip=%016lx cs=%04lx rflags=%08lx, reported on the %s stack", frame->rip,
-             frame->cs, frame->rflags, stack_name(frame, stacks));
+             frame->cs, frame->rflags, stack_reported_on(frame, stacks));
     log_line(LOG_ERROR, "rsp=%016lx ss=%04lx rbp=%016lx", frame->rsp, frame->ss, frame->rbp);
     log_line(LOG_ERROR, "rax=%016lx rbx=%016lx rcx=%016lx rdx=%016lx", frame->rax, frame->rbx,
              frame->rcx, frame->rdx);
@@ -158,6 +131,17 @@ static void registers_report(const struct trap_frame *frame, const struct stacks
     log_line(LOG_ERROR, "cr0=%016lx cr3=%016lx cr4=%016lx", cr0, cr3, cr4);
 }
 
+/* In words, when that is what happened: the page fault finds no room for its frame, so a double fault is what comes. */
+static void overflow_report(const struct trap_frame *frame, const struct stack *stacks)
+{
+    const int number = stacks_find_overflow(stacks, frame->cr2, frame->rsp);
+
+    if ((frame->vector == VECTOR_DF || frame->vector == VECTOR_PF) && number >= 0) {
+        log_line(LOG_ERROR, "the %s stack has overflowed: 0x%lx is in the guard page below it",
+                 stack_names[number], frame->cr2);
+    }
+}
+
 /*
  * One processor reports, once: what another one has to say then (that it was stopped, as a rule) is not heard, and a
  * second exception of the same one is told in one line.
@@ -165,7 +149,7 @@ static void registers_report(const struct trap_frame *frame, const struct stacks
 static void reporter_become(const struct trap_frame *frame, const struct processor *processor)
 {
     static uint32_t reporter; /* 1 and the processor's number; 0: nobody */
-    const uint32_t self = 1 + (processor != NULL ? processor->number : 0);
+    const uint32_t self = 1 + processor->number;
     uint32_t before = 0;
 
     if (__atomic_compare_exchange_n(&reporter, &before, self, false, __ATOMIC_ACQ_REL,
@@ -183,8 +167,7 @@ static void reporter_become(const struct trap_frame *frame, const struct process
 
 NORETURN void trap_report(const struct trap_frame *frame)
 {
-    const struct processor *const processor = processor_of_stack(frame);
-    const struct stacks stacks = stacks_of(processor);
+    const struct processor *const processor = processor_that_reports(frame);
 
     reporter_become(frame, processor);
     processors_freeze();
@@ -192,10 +175,11 @@ NORETURN void trap_report(const struct trap_frame *frame)
     log_error("exception %lu (%s) error-code=0x%lx at 0x%lx - report this with the lines below",
               frame->vector, vector_names[frame->vector % VECTOR_COUNT], frame->error_code,
               frame->rip);
-    if (processor != NULL) {
+    if (processor->number > 0) {
         log_line(LOG_ERROR, "on processor %u, APIC id 0x%x", processor->number, processor->apic_id);
     }
-    registers_report(frame, &stacks);
-    backtrace_report(frame, &stacks);
+    registers_report(frame, processor->stacks);
+    overflow_report(frame, processor->stacks);
+    backtrace_report(frame, &processor->stacks[STACK_ORDINARY]);
     machine_stop();
 }

@@ -3,6 +3,7 @@
  */
 #include "console.h"
 
+#include "compiler.h"
 #include "framebuffer.h"
 #include "log.h"
 #include "pci_serial.h"
@@ -157,7 +158,7 @@ static struct prange pages_of(struct prange bytes)
     return (struct prange){align_down(bytes.start, PAGE_BYTES), align_up(bytes.end, PAGE_BYTES)};
 }
 
-static void serial_memory(unsigned int which)
+static INIT void serial_memory(unsigned int which)
 {
     const struct serial_place *const place = &lines[which].place;
     const uint64_t bytes = (uint64_t)place->stride_bytes * SERIAL_REGISTERS;
@@ -165,8 +166,8 @@ static void serial_memory(unsigned int which)
     memory[ON_COM1 + which] = pages_of((struct prange){place->address, place->address + bytes});
 }
 
-static void com_open(unsigned int which, const struct com_option *option,
-                     const struct boot_info *info)
+static INIT void com_open(unsigned int which, const struct com_option *option,
+                          const struct boot_info *info)
 {
     struct serial_place *const place = &lines[which].place;
 
@@ -188,7 +189,7 @@ static void com_open(unsigned int which, const struct com_option *option,
     console_open(ON_COM1 + which);
 }
 
-static void framebuffer_open(const struct boot_info *info)
+static INIT void framebuffer_open(const struct boot_info *info)
 {
     framebuffer_defect = screen_from(&info->framebuffer, &screen);
     if (framebuffer_defect != NULL) {
@@ -203,14 +204,14 @@ static void framebuffer_open(const struct boot_info *info)
 }
 
 /* Under UEFI there is no VGA text; a BIOS shows text unless a loader says otherwise. */
-static bool shows_text(const struct boot_info *info)
+static INIT bool shows_text(const struct boot_info *info)
 {
     return info == NULL ||
            (info->firmware == FIRMWARE_BIOS && info->framebuffer.kind != FRAMEBUFFER_RGB &&
             info->framebuffer.kind != FRAMEBUFFER_INDEXED);
 }
 
-void console_start(const struct options *options, const struct boot_info *info)
+INIT void console_start(const struct options *options, const struct boot_info *info)
 {
     const bool pixels = info != NULL && (info->framebuffer.kind == FRAMEBUFFER_RGB ||
                                          info->framebuffer.kind == FRAMEBUFFER_INDEXED);
@@ -234,7 +235,7 @@ void console_start(const struct options *options, const struct boot_info *info)
 }
 
 /* The serial line that is used already, or waits, at the place that ACPI names; SERIALS when there is none. */
-static unsigned int used_at(const struct serial_place *place)
+static INIT unsigned int used_at(const struct serial_place *place)
 {
     unsigned int i = 0;
 
@@ -246,7 +247,7 @@ static unsigned int used_at(const struct serial_place *place)
 }
 
 /* The line is a console already. What the options do not say of it ACPI may: its speed. */
-static void acpi_is_used(unsigned int which)
+static INIT void acpi_is_used(unsigned int which)
 {
     const struct serial_line *const line = &lines[THE_ACPI];
 
@@ -259,7 +260,7 @@ static void acpi_is_used(unsigned int which)
 }
 
 /* What keeps the line from being used, of what only the machine knows. */
-static const char *acpi_defect(const struct acpi_serial *port, const struct memmap *map)
+static INIT const char *acpi_defect(const struct acpi_serial *port, const struct memmap *map)
 {
     const struct serial_place *const place = &lines[THE_ACPI].place;
 
@@ -275,7 +276,7 @@ static const char *acpi_defect(const struct acpi_serial *port, const struct memm
     return NULL;
 }
 
-static void acpi_open(const struct acpi_serial *port, const struct memmap *map)
+static INIT void acpi_open(const struct acpi_serial *port, const struct memmap *map)
 {
     struct serial_line *const line = &lines[THE_ACPI];
     const char *defect = acpi_serial_line(port, line);
@@ -300,7 +301,7 @@ static void acpi_open(const struct acpi_serial *port, const struct memmap *map)
     console_report();
 }
 
-void console_acpi(const struct acpi_info *acpi, const struct memmap *map)
+INIT void console_acpi(const struct acpi_info *acpi, const struct memmap *map)
 {
     const struct acpi_serial *const port = acpi_console(acpi);
 
@@ -331,14 +332,15 @@ void console_report(void)
 }
 
 /* May the final page tables map it? */
-static bool is_device(const struct memmap *map, unsigned int physical_bits, struct prange range)
+static INIT bool is_device(const struct memmap *map, unsigned int physical_bits,
+                           struct prange range)
 {
     return range.end <= PHYSMAP_END && range.end <= 1ULL << physical_bits &&
            !memmap_touches_ram(map, range);
 }
 
 /* The listed device that a range meets, or NULL. */
-static const struct device_memory *met_by(const struct device_list *list, struct prange range)
+static INIT const struct device_memory *met_by(const struct device_list *list, struct prange range)
 {
     for (uint32_t i = 0; i < list->count; i++) {
         if (prange_overlaps(list->devices[i].bytes, range)) {
@@ -353,8 +355,8 @@ static const struct device_memory *met_by(const struct device_list *list, struct
  *
  * @return  false when it is no device's, or meets another one's without being a part of it
  */
-static bool device_add(struct device_list *list, struct device_memory *devices,
-                       struct device_memory device)
+static INIT bool device_add(struct device_list *list, struct device_memory *devices,
+                            struct device_memory device)
 {
     const struct device_memory *met = met_by(list, device.bytes);
 
@@ -366,7 +368,7 @@ static bool device_add(struct device_list *list, struct device_memory *devices,
            device.bytes.end <= met->bytes.end;
 }
 
-struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
+INIT struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
 {
     static struct device_memory devices[PAGE_TABLES_DEVICES];
     struct device_list list = {devices, 0};

@@ -4,6 +4,7 @@
  */
 #include "uart.h"
 
+#include "compiler.h"
 #include "instructions.h"
 #include "physmap.h"
 #include "x86/ports.h"
@@ -139,7 +140,7 @@ void uart_send(struct uart *uart, const char *text, size_t bytes)
     }
 }
 
-bool com1_start(void)
+INIT bool com1_start(void)
 {
     const struct serial_line line = serial_default(COM1_PORT);
 

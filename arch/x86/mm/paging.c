@@ -124,6 +124,39 @@ bool paging_map(struct page_pool *pool, struct page_mapping mapping)
     return table_fill(pool, pool->tables, L4_SHIFT, &mapping);
 }
 
+/* The entry that maps a page of 4 KiB; NULL when there is none. */
+static uint64_t *small_leaf(const struct page_pool *pool, uint64_t va)
+{
+    uint64_t *table = pool->tables;
+    uint64_t *entry;
+
+    for (unsigned int shift = L4_SHIFT;; shift -= L2_SHIFT - L1_SHIFT) {
+        entry = &table[(va >> shift) % PT_ENTRIES];
+        if ((*entry & PTE_PRESENT) == 0 || (shift > L1_SHIFT && (*entry & PTE_LARGE) != 0)) {
+            return NULL;
+        }
+        if (shift == L1_SHIFT) {
+            return entry;
+        }
+        table = pool->tables + ((*entry & PTE_ADDRESS) - pool->pa) / PTE_BYTES;
+    }
+}
+
+bool paging_unmap(struct page_pool *pool, uint64_t va, uint64_t bytes)
+{
+    uint64_t *entry = NULL;
+
+    for (uint64_t at = va; at != va + bytes; at += PAGE_BYTES) {
+        /* One walk for each table. */
+        entry = entry == NULL || L1_SLOT(at) == 0 ? small_leaf(pool, at) : entry + 1;
+        if (entry == NULL || (*entry & PTE_PRESENT) == 0) {
+            return false;
+        }
+        *entry = 0;
+    }
+    return true;
+}
+
 static bool is_mapped_type(enum memory_type type)
 {
     return type == MEMORY_RAM || type == MEMORY_BOOT_SERVICES;

@@ -1,8 +1,8 @@
 /*
- * The final page tables: Berth's own image page by page with the rights that each section needs, and the RAM below
- * 4 GiB. No page is writable and executable; nothing else is mapped but the VGA text screen, the consoles' device
- * memory and, where there are other processors, the local APIC. (The boot tables map more, and come back for the jump
- * into a native kernel, which wants them.)
+ * The final page tables: Berth's own image page by page with the rights that each section needs, without the guard
+ * pages below its stacks, and the RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the
+ * VGA text screen, the consoles' device memory and, where there are other processors, the local APIC and their
+ * stacks. (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
 #define CPU_PAGE_TABLES_H
@@ -56,12 +56,28 @@ bool page_tables_add(struct prange range);
 bool page_tables_add_device(paddr_t page);
 
 /*
+ * Map the areas of other processors, from PROCESSOR_AREAS_START on, with a guard page below each stack.
+ *
+ * @areas   PROCESSOR_AREA_BYTES for each
+ * @count   below ACPI_PROCESSORS_MAX
+ * @return  false when the tables do not fit: they were counted wrongly
+ */
+bool page_tables_add_areas(paddr_t areas, uint32_t count);
+
+/*
  * Map one page of low memory at its own address, too, to be read and executed but not written, for processors that
  * switch to these tables there. One at a time.
  */
 void page_tables_lend(paddr_t page);
 /* The end of that. Other processors may remember it until they load these tables again. */
 void page_tables_take_back(void);
+
+/*
+ * Take away the mapping of pages of the image; the calling processor forgets it.
+ *
+ * @start, @end  link addresses, multiples of 4 KiB, mapped until now
+ */
+void page_tables_remove(const void *start, const void *end);
 
 /* Switch to the boot tables of an image at `image`: the low 4 GiB at their own addresses, writable and executable. */
 void page_tables_use_boot(paddr_t image);

@@ -1,6 +1,6 @@
 /*
- * The other processors: started together in a page below 1 MiB, then waiting, each on stacks of its own, until they are
- * called or put back to where they were.
+ * What each processor has of its own, the first one included; and the others: started together in a page below 1 MiB,
+ * then waiting, each on stacks of its own, until they are called or put back to where they were.
  */
 #ifndef CPU_PROCESSORS_H
 #define CPU_PROCESSORS_H
@@ -15,13 +15,13 @@
 #include "clock.h"
 #include "compiler.h"
 #include "processor_state.h"
+#include "stacks.h"
 #include "x86/segments.h"
 
 /* What boot/trampoline.S reads. Writer: processors_start. */
 struct processors_start_info {
     const uint32_t *apic_ids;
     uint64_t apic_registers; /* where they can be read; used in xAPIC mode alone */
-    uint64_t areas;          /* PROCESSOR_AREA_BYTES for each id, in the ids' order */
     uint32_t count;
     bool x2apic; /* the first processor's APIC is in x2APIC mode, and so the others' shall be */
 };
@@ -29,32 +29,57 @@ extern struct processors_start_info processors_start_info;
 
 typedef void processor_work_fn(void);
 
-/* At the start of a processor's area, below its stacks. Writer: the processor itself, but for `given_up` and
- * `work`. */
+/*
+ * The data of a processor: its GS base points here, from before it has a stack. Others than the first have it above
+ * their stacks, in their area (x86/stacks.h). What is to be kept for each processor has its place here.
+ */
 struct processor {
-    uint32_t
-        number; /* from 1 on, in the list's order; the first processor is 0, and has none of this */
-    uint32_t apic_id;
-    bool answered;
-    bool differs;            /* it did not take over all of the first one's state */
+    /* Writer: the first processor. */
+    struct processor *self; /* comes first: this_processor() */
+    uint32_t number;        /* 0 is the first, the others have the list's order */
+    uint32_t apic_id;       /* of the first one: known as soon as others are started */
+    struct stack stacks[STACK_COUNT];
     bool given_up;           /* its answer came too late, or not at all */
     processor_work_fn *work; /* what it is asked to do; NULL when that is done */
+
+    /* Writer: the processor itself. */
+    bool answered;
+    bool differs; /* it did not take over all of the first one's state */
     struct processor_state state;
-    struct task_state task;
+    struct task_state task; /* this and the next: the first one's are in cpu/tables.S */
     uint64_t gdt[SEL_TSS / 8 + 2];
 };
+extern struct processor first_processor;
+
+/* The calling processor's. Not before the image runs where it was linked: the firmware's GS base is another. */
+static inline struct processor *this_processor(void)
+{
+    struct processor *self;
+
+    asm volatile("mov %%gs:0, %0" : "=r"(self));
+    return self;
+}
+
+/* Of the calling processor; 0 for the first one, and at any time when there is no other: in the EFI stage, too. */
+uint32_t processor_number(void);
+
+/*
+ * The calling processor, for a report of a fault, when GS base may be anything: where it is no processor's, `frame`
+ * tells by the area that it lies in, and in none it is the first one.
+ */
+const struct processor *processor_that_reports(const void *frame);
 
 struct processors_request {
     const struct bringup *who;     /* not empty; stays where it is */
     const struct local_apic *apic; /* in use */
     paddr_t start_page;            /* below 1 MiB; its bytes are the same afterwards */
-    paddr_t areas;                 /* for who->count areas: RAM below 4 GiB that nobody else uses */
     uint32_t init_delay_us;
     struct clock clock;
 };
 
 /*
- * Start them. Those that do not answer cost one wait for all of them, of three seconds from the last answer on.
+ * Start them, once page_tables_add_areas() has mapped an area for each. Those that do not answer cost one wait for all
+ * of them, of three seconds from the last answer on.
  *
  * @return  how many answered; processor_online() says who. The others are told to wait for a start-up message again
  */
@@ -76,10 +101,7 @@ void processors_put_back(void);
 /* Stop all others where they are, for good: the calling one has something to report. */
 void processors_freeze(void);
 
-/* The processor on one of whose stacks `place` lies; NULL: the first one. */
-const struct processor *processor_of_stack(const void *place);
-
 /* Called from boot/trampoline.S alone, on the processor's own stack. */
-NORETURN void processor_main(struct processor *self, uint32_t index);
+NORETURN void processor_main(struct processor *self);
 
 #endif

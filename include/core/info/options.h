@@ -4,7 +4,8 @@
  *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,acpi,vga,fb | none
  *   loglevel=error|warning|info|debug
  *   dom0=auto|native|hvm|pvh|pv     reboot
- *   debug=int-N|ud|df|gp|pf|ap-ud|ap-df   raise a fault on purpose, N = vector 0 to 31; ap-: on another processor
+ *   debug=int-N|ud|df|gp|pf|stack-overflow|ap-ud|ap-df|ap-stack-overflow
+ *                               raise a fault on purpose, N = vector 0 to 31; ap-: on another processor
  *
  * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
  * backslash inside them quotes the next character. Of an option given twice the last one counts.
@@ -52,6 +53,8 @@ enum debug_fault {
     DEBUG_PF,
     DEBUG_AP_UD, /* these two on another processor */
     DEBUG_AP_DF,
+    DEBUG_STACK_OVERFLOW,
+    DEBUG_AP_STACK_OVERFLOW, /* on another processor, too */
 };
 
 /* A console on a serial line. */

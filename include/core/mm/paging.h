@@ -1,6 +1,6 @@
 /*
  * Page tables, built entry by entry in memory that the caller lends: what is mapped is exactly what is
- * said, in the largest pages that fit. Four levels; no entry is ever changed once it is there.
+ * said, in the largest pages that fit. Four levels; an entry that is there is never changed, only taken away.
  */
 #ifndef MM_PAGING_H
 #define MM_PAGING_H
@@ -39,6 +39,14 @@ void paging_start(struct page_pool *pool);
  * Source:  Intel SDM volume 3A, section 4.5
  */
 bool paging_map(struct page_pool *pool, struct page_mapping mapping);
+
+/*
+ * Take away the mapping of a range that was mapped in 4 KiB pages. Processors remember it until they are told.
+ *
+ * @va, @bytes  multiples of 4 KiB
+ * @return      false when a part of it was not mapped so; the part before that is gone
+ */
+bool paging_unmap(struct page_pool *pool, uint64_t va, uint64_t bytes);
 
 /*
  * The next range of pages that hold RAM (boot services' too) below `below`: neighbours merge, a page

@@ -81,4 +81,7 @@ struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
 /* Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. */
 void guest_put_in_place(const struct native_guest *guest);
 
+/* Give back the memory of all stages before, and start the guest. No other processor runs any more. */
+NORETURN void stage_handover(const struct native_entry *entry);
+
 #endif
