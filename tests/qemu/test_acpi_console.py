@@ -7,6 +7,7 @@ import struct
 
 import pytest
 from berth_shim import GIB, MIB
+from test_acpi import AcpiWorld, table
 from test_consoles import (BELOW_AND_ABOVE, DATA, INTERRUPTS, LINE_CONTROL, LINE_STATUS, MODEM_CONTROL, READY, SHARED,
                            SharedMemory, log_lines, printed, wait_until)
 
@@ -82,10 +83,10 @@ def port_registers(vm, port):
 
 # --- ports ------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("table", ["spcr", "dbg2"])
-def test_com2_gets_the_whole_log_and_com1_too(case, table):
-    payload = spcr(place(PORTS, COM2)) if table == "spcr" else dbg2(place(PORTS, COM2))
-    vm, com1 = Run(case, **{table: payload}).com2()
+@pytest.mark.parametrize("tables", [{"spcr": spcr(place(PORTS, COM2))}, {"dbg2": dbg2(place(PORTS, COM2))}],
+                         ids=["spcr", "dbg2"])
+def test_com2_gets_the_whole_log_and_com1_too(case, tables):
+    vm, com1 = Run(case, **tables).com2()
     assert is_whole(vm) and com1 == printed(vm)
     assert "debug: console: ACPI names a serial line at port 0x2f8" in vm.log.lines
     assert vm.log.warnings == []
@@ -162,8 +163,8 @@ def card(case):
 
 def test_a_pci_card(case):
     arguments, log, port = card(case)
-    table = spcr(place(PORTS, port), card=QEMU_CARD, slot=(0, 7, 0))
-    with Run(case, spcr=table).machine(*arguments) as vm:
+    named = spcr(place(PORTS, port), card=QEMU_CARD, slot=(0, 7, 0))
+    with Run(case, spcr=named).machine(*arguments) as vm:
         vm.wait_halted()
         wait_until("the last line on the card", 10, lambda: log_lines(log)[-1:] == ["(BERTH) halted"])
     assert log_lines(log) == printed(vm) and vm.log.warnings == []
@@ -179,8 +180,8 @@ def test_registers_in_memory(case, bits, access, stride, size):
     shared.write(0, bytes([0xEE]) * 8 * stride)
     shared.write(LINE_STATUS * stride, bytes([READY]))
     assert (shared.address >= 4 * GIB) == (size > SHARED)
-    table = spcr(place(MEMORY, shared.address, bits, access), interface=ANY_16550)
-    with Run(case, spcr=table).machine(*shared.arguments, machine="q35") as vm:
+    named = spcr(place(MEMORY, shared.address, bits, access), interface=ANY_16550)
+    with Run(case, spcr=named).machine(*shared.arguments, machine="q35") as vm:
         vm.wait_halted()
         wait_until("the last byte of the log", 10, lambda: shared.read(DATA, 1) == b"\n")
         registers = shared.read(0, 8 * stride)
@@ -190,6 +191,17 @@ def test_registers_in_memory(case, bits, access, stride, size):
     width = 1 << access - 1 if access else stride
     between = [registers[at] for at in range(8 * stride) if at % stride >= width]
     assert set(between) <= {0xEE}
+
+
+@BELOW_AND_ABOVE
+def test_a_kernel_starts_with_it(case, size):
+    """Above 4 GiB the console comes with the final page tables and ends with them, before the kernel's jump."""
+    shared = SharedMemory(case, size)
+    shared.write(4 * LINE_STATUS, bytes([READY]))
+    named = spcr(place(MEMORY, shared.address, 32, 3), interface=ANY_16550)
+    vm = AcpiWorld(case, [table(b"SPCR", named, revision=4)]).run(extra=shared.arguments)
+    assert vm.log.warnings == []
+    assert shared.read(4 * MODEM_CONTROL, 1) == bytes([3]) and shared.read(DATA, 1) == b"\n"
 
 
 # --- what is no good --------------------------------------------------------------------------------------------------
