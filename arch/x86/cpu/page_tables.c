@@ -28,6 +28,7 @@ uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
     pages += PAGING_PAGES_FOR_SMALL; /* the screen */
     pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
     pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
+    pages += PAGING_PAGES_FOR_SMALL; /* the HPET */
     pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
     if (memmap_touches_ram(map, high)) {
         pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
