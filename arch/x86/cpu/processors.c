@@ -35,6 +35,7 @@ static struct processor_state first_state;
 static const struct bringup *listed; /* NULL: none was started, or all were put back */
 static struct clock clock;
 static uint32_t answers;
+static uint64_t stamps[BRINGUP_PARTS + 1];
 
 static struct processor *processor_at(uint32_t index)
 {
@@ -154,11 +155,22 @@ static uint32_t count_answered(void)
     return count;
 }
 
+static void part_end(enum bringup_part part)
+{
+    stamps[part + 1] = tsc_read();
+}
+
+const uint64_t *processors_stamps(void)
+{
+    return stamps[0] != 0 ? stamps : NULL;
+}
+
 uint32_t processors_start(const struct processors_request *request)
 {
     static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
 
+    stamps[0] = tsc_read();
     listed = request->who;
     clock = request->clock;
     processor_state_read(&first_state);
@@ -175,9 +187,11 @@ uint32_t processors_start(const struct processors_request *request)
         processor_at(i)->work = NULL;
     }
     start_page_fill(&page, request->start_page);
+    part_end(BRINGUP_PREPARED);
 
     send_to_silent(APIC_INIT | APIC_ASSERT);
     wait_us(request->init_delay_us);
+    part_end(BRINGUP_INIT);
     send_to_silent(start);
     if (!wait_for_answers(SECOND_START_US)) {
         send_to_silent(start);
@@ -186,7 +200,9 @@ uint32_t processors_start(const struct processors_request *request)
         give_up_silent();
         wait_us(SECOND_START_US);
     }
+    part_end(BRINGUP_ANSWERED);
     start_page_give_back(&page);
+    part_end(BRINGUP_GIVEN_BACK);
     return count_answered();
 }
 

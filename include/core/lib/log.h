@@ -5,6 +5,7 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level {
@@ -30,6 +31,8 @@ void log_set_sink(log_sink_fn *sink);
 void log_replay(log_sink_fn *to);
 /* Lines above this level are dropped. Called once, after the command line is known. */
 void log_set_level(enum log_level level);
+/* Whether lines of this level are printed: for who would have to gather first what they say. */
+bool log_shows(enum log_level level);
 
 /* One line; the prefix and the line end are added here. A line longer than 1 KiB is printed in
  * parts, never cut. */
