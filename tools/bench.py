@@ -12,6 +12,7 @@ matrix (tools/report.py).
 """
 import argparse
 import bisect
+import functools
 import json
 import pathlib
 import re
@@ -150,6 +151,7 @@ class Bench:
         base = int(re.search(r"\(BERTH\) boot: .* base=(0x[0-9a-f]+)", output)[1], 16)
         return base + self.symbols["start"] - self.symbols["_start"]
 
+    @functools.cache
     def places(self, kernel, memory, processors=1):
         """Where Berth and the kernel start on this machine, from a boot with the console on; and that boot's time."""
         machine = [*MACHINE, *machine_arguments(memory, processors)]
