@@ -34,16 +34,16 @@ static uint64_t word_at(struct cursor area, size_t at)
 static size_t signature_find(struct cursor area, size_t at)
 {
     const uint64_t wanted = word_at(cursor_over(RSDP_SIGNATURE, RSDP_SIGNATURE_BYTES), 0);
+    const size_t step = RSDP_ALIGNMENT;
 
-    for (; area.size - at >= 4 * RSDP_ALIGNMENT; at += 4 * RSDP_ALIGNMENT) {
-        if (word_at(area, at) == wanted || word_at(area, at + RSDP_ALIGNMENT) == wanted ||
-            word_at(area, at + 2 * RSDP_ALIGNMENT) == wanted ||
-            word_at(area, at + 3 * RSDP_ALIGNMENT) == wanted) {
+    for (; area.size - at >= 4 * step; at += 4 * step) {
+        if (word_at(area, at) == wanted || word_at(area, at + step) == wanted ||
+            word_at(area, at + 2 * step) == wanted || word_at(area, at + 3 * step) == wanted) {
             break;
         }
     }
     while (at < area.size && word_at(area, at) != wanted) {
-        at += RSDP_ALIGNMENT;
+        at += step;
     }
     return at;
 }
