@@ -264,12 +264,6 @@ void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest
              last_byte(place->initrd));
 }
 
-void report_time(uint64_t entry_tsc, uint64_t start_tsc, uint64_t handoff_tsc)
-{
-    log_info("time: entry-to-start=%lu start-to-handoff=%lu unit=tsc", start_tsc - entry_tsc,
-             handoff_tsc - start_tsc);
-}
-
 NORETURN void fatal(const char *what, const char *remedy)
 {
     log_error("%s - %s", what, remedy);

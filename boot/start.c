@@ -29,6 +29,8 @@
 #include "report.h"
 #include "start.h"
 #include "stop.h"
+#include "times.h"
+#include "tsc_rate.h"
 #include "x86/address_map.h"
 
 /* Large, and written before bss is cleared when the EFI stage uses them. */
@@ -45,6 +47,15 @@ static union {
     struct memmap_scratch memmap;
     uint8_t firmware_stack[EFI32_STACK_BYTES] __attribute__((aligned(16)));
 } scratch NOINIT;
+
+/* When the boot began, and when each of its phases ended. */
+static uint64_t stamps[BOOT_PHASES + 1];
+
+/* One function in one place: tools/bench.py counts from call to call. */
+static NOINLINE void phase_end(enum boot_phase phase)
+{
+    stamps[phase + 1] = tsc_read();
+}
 
 /* From whichever entry: decode what the loader said, and what the firmware said. */
 static struct status boot_info_fill(const struct entry_regs *regs, struct boot_info *info)
@@ -234,37 +245,56 @@ void start_rehearse(const struct entry_regs *regs)
                   guest_busy(tables_room(info, map, image, PAGE_TABLES_DEVICES)));
 }
 
+/* Measuring the counter may take a millisecond or two: only for those who read what comes of it. */
+static struct tsc_rate stage_clock(const struct options *options)
+{
+    return tsc_rate_find(options->log_level >= LOG_INFO);
+}
+
 NORETURN void __start_xen(const struct entry_regs *regs)
 {
-    const uint64_t start_tsc = tsc_read();
+    stamps[0] = regs->entry_tsc;
+    phase_end(PHASE_ENTRY);
     physmap_start();
 
     struct options options;
     const struct boot_info *info = stage_boot_info(regs, &options);
     const struct cpu_caps caps = stage_processor();
+    phase_end(PHASE_LOADER);
     const struct memmap *map = stage_memmap(info, &caps);
+    phase_end(PHASE_MEMMAP);
     const struct prange image = stage_image(regs, info, map);
+    phase_end(PHASE_IMAGE);
     const paddr_t rsdp = guest_rsdp(info);
     const struct acpi_info *acpi = stage_acpi(rsdp);
+    tsc_rate_watch(acpi, map);
+    phase_end(PHASE_ACPI);
 
     report_memory(info, map);
     report_modules(info);
     report_acpi(acpi);
-    console_acpi(acpi, map);
+    phase_end(PHASE_LOG);
 
+    console_acpi(acpi, map);
     const struct prange tables = stage_paging(info, &caps, map, image);
+    phase_end(PHASE_PAGING);
 
     stage_memory(map, all_busy(info, image, tables), tables);
     report_cpu(stage_processors(acpi, map, all_busy(info, image, tables)));
+    phase_end(PHASE_PROCESSORS);
     debug_fault_raise(&options);
     guest_choose(options.dom0);
 
     const struct native_guest guest = guest_prepare(info, rsdp, map, image, guest_busy(tables));
 
     report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
+    phase_end(PHASE_KERNEL);
     stage_processors_end();
     report_pages();
     guest_put_in_place(&guest);
-    report_time(regs->entry_tsc, start_tsc, tsc_read());
+    phase_end(PHASE_PLACE);
+    const struct tsc_rate rate = stage_clock(&options);
+    phase_end(PHASE_CLOCK);
+    report_times(stamps, processors_stamps(), &rate, tsc_is_invariant());
     stage_handover(&guest.entry);
 }

@@ -62,24 +62,31 @@
 #define MSR_MTRR_FIX_16K  UC(0x258) /* two */
 #define MSR_MTRR_FIX_4K   UC(0x268) /* eight */
 
-#define CPUID_VENDOR       UC(0)
-#define CPUID_INTEL_ECX    UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */
-#define CPUID_FEATURE      UC(1)
-#define CPUID_APIC_BIT     9  /* 1, edx */
-#define CPUID_MTRR_BIT     12 /* 1, edx */
-#define CPUID_PGE_BIT      13 /* 1, edx */
-#define CPUID_PAT_BIT      16 /* 1, edx */
-#define CPUID_STRUCTURED   UC(7)
-#define CPUID_SMEP_BIT     7  /* 7, ebx */
-#define CPUID_SMAP_BIT     20 /* 7, ebx */
-#define CPUID_UMIP_BIT     2  /* 7, ecx */
-#define CPUID_TSC          UC(0x15)
-#define CPUID_FREQUENCY    UC(0x16)
-#define CPUID_EXT_MAX      UC(0x80000000)
-#define CPUID_EXT_FEATURE  UC(0x80000001)
-#define CPUID_EXT_ADDRESS  UC(0x80000008)
-#define CPUID_EXT_NX_BIT   20 /* 0x80000001, edx */
-#define CPUID_EXT_1GIB_BIT 26 /* 0x80000001, edx */
-#define CPUID_EXT_LM_BIT   29 /* 0x80000001, edx */
+#define CPUID_VENDOR         UC(0)
+#define CPUID_INTEL_ECX      UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */
+#define CPUID_FEATURE        UC(1)
+#define CPUID_HYPERVISOR_BIT 31 /* 1, ecx */
+#define CPUID_APIC_BIT       9  /* 1, edx */
+#define CPUID_MTRR_BIT       12 /* 1, edx */
+#define CPUID_PGE_BIT        13 /* 1, edx */
+#define CPUID_PAT_BIT        16 /* 1, edx */
+#define CPUID_STRUCTURED     UC(7)
+#define CPUID_SMEP_BIT       7  /* 7, ebx */
+#define CPUID_SMAP_BIT       20 /* 7, ebx */
+#define CPUID_UMIP_BIT       2  /* 7, ecx */
+#define CPUID_TSC            UC(0x15)
+#define CPUID_FREQUENCY      UC(0x16)
+/* A hypervisor's leaves: the highest one, and kHz of the time-stamp counter (VMware, "Hypervisor CPUID interface"). */
+#define CPUID_HYPERVISOR        UC(0x40000000)
+#define CPUID_HYPERVISOR_TIMING UC(0x40000010)
+#define CPUID_EXT_MAX           UC(0x80000000)
+#define CPUID_EXT_FEATURE       UC(0x80000001)
+#define CPUID_EXT_POWER         UC(0x80000007)
+#define CPUID_EXT_ADDRESS       UC(0x80000008)
+#define CPUID_EXT_NX_BIT        20 /* 0x80000001, edx */
+#define CPUID_EXT_1GIB_BIT      26 /* 0x80000001, edx */
+#define CPUID_EXT_LM_BIT        29 /* 0x80000001, edx */
+#define CPUID_EXT_INVARIANT_BIT                                                                    \
+    8 /* 0x80000007, edx: the time-stamp counter never changes its speed */
 
 #endif

@@ -32,6 +32,7 @@ INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
     pages += PAGING_PAGES_FOR_SMALL; /* the screen */
     pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
     pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
+    pages += PAGING_PAGES_FOR_SMALL; /* the HPET */
     pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
     pages += stacks_pages_for_areas(ACPI_PROCESSORS_MAX);
     if (memmap_touches_ram(map, high)) {

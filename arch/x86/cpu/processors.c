@@ -52,6 +52,7 @@ struct processor first_processor = {
 static const struct bringup *listed; /* NULL: none was started, or all were put back */
 static struct clock clock;
 static uint32_t answers;
+static uint64_t stamps[BRINGUP_PARTS + 1];
 
 /* Where the data begin in the first of the areas: above its stacks. */
 #define FIRST_AREA_DATA (PROCESSOR_AREAS_START + PROCESSOR_AREA_MAPPED_BYTES - PROCESSOR_DATA_BYTES)
@@ -190,11 +191,22 @@ static INIT void processor_prepare(uint32_t index)
     processor->work = NULL;
 }
 
+static INIT void part_end(enum bringup_part part)
+{
+    stamps[part + 1] = tsc_read();
+}
+
+const uint64_t *processors_stamps(void)
+{
+    return stamps[0] != 0 ? stamps : NULL;
+}
+
 INIT uint32_t processors_start(const struct processors_request *request)
 {
     static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
 
+    stamps[0] = tsc_read();
     listed = request->who;
     clock = request->clock;
     first_processor.apic_id = local_apic_id();
@@ -209,9 +221,11 @@ INIT uint32_t processors_start(const struct processors_request *request)
         processor_prepare(i);
     }
     start_page_fill(&page, request->start_page);
+    part_end(BRINGUP_PREPARED);
 
     send_to_silent(APIC_INIT | APIC_ASSERT);
     wait_us(request->init_delay_us);
+    part_end(BRINGUP_INIT);
     send_to_silent(start);
     if (!wait_for_answers(SECOND_START_US)) {
         send_to_silent(start);
@@ -220,7 +234,9 @@ INIT uint32_t processors_start(const struct processors_request *request)
         give_up_silent();
         wait_us(SECOND_START_US);
     }
+    part_end(BRINGUP_ANSWERED);
     start_page_give_back(&page);
+    part_end(BRINGUP_GIVEN_BACK);
     return count_answered();
 }
 

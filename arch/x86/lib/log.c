@@ -46,6 +46,11 @@ void log_set_level(enum log_level level)
     log_level = level;
 }
 
+bool log_shows(enum log_level level)
+{
+    return level <= log_level;
+}
+
 /* No pointer is kept: the image may move. */
 static struct ring kept(void)
 {
@@ -105,7 +110,7 @@ void log_line(enum log_level level, const char *format, ...)
     struct format_output output = {.to = part, .size = LOG_PART_BYTES, .empty = part_end};
     va_list args;
 
-    if (level > log_level) {
+    if (!log_shows(level)) {
         return;
     }
     guard_call(guard_begin);

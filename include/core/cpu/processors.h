@@ -16,6 +16,7 @@
 #include "compiler.h"
 #include "processor_state.h"
 #include "stacks.h"
+#include "times.h"
 #include "x86/segments.h"
 
 /* What boot/trampoline.S reads. Writer: processors_start. */
@@ -85,6 +86,9 @@ struct processors_request {
  * @return  how many answered; processor_online() says who. The others are told to wait for a start-up message again
  */
 uint32_t processors_start(const struct processors_request *request);
+
+/* When its parts began and ended, the last time; NULL: it was not called. */
+const uint64_t *processors_stamps(void);
 
 /* The one of this place in the list; NULL: it does not run. */
 const struct processor *processor_online(uint32_t index);

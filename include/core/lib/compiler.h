@@ -17,6 +17,7 @@
 #endif
 
 #define NORETURN __attribute__((noreturn))
+#define NOINLINE __attribute__((noinline))
 #define PACKED   __attribute__((packed))
 
 #endif

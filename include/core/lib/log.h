@@ -39,6 +39,8 @@ void log_set_guard(log_guard_fn *begin, log_guard_fn *end);
 void log_end_line(void);
 /* Lines above this level are dropped. Called once, after the command line is known. */
 void log_set_level(enum log_level level);
+/* Whether lines of this level are printed: for who would have to gather first what they say. */
+bool log_shows(enum log_level level);
 
 /* Does this line, or the beginning of one as a sink gets it, tell of an error or a warning? */
 bool log_is_urgent(const char *line, size_t bytes);
