@@ -4,12 +4,13 @@
 #include "clock.h"
 
 #include "abi/acpi.h"
+#include "compiler.h"
 #include "instructions.h"
 #include "tsc_rate.h"
 
 #define US_PER_SECOND 1000000U
 
-struct clock clock_choose(const struct acpi_info *acpi)
+INIT struct clock clock_choose(const struct acpi_info *acpi)
 {
     const uint64_t told = tsc_rate_by_cpuid().hz;
     const struct acpi_register *timer = &acpi->pm_timer;
