@@ -189,7 +189,7 @@ ASSERT((_end - _start) % PAGE_BYTES == 0, "the image ends inside a page, which f
 ASSERT((boot_page_table_l4 % PAGE_BYTES) == 0, "page tables are not aligned")
 ASSERT(trap_stubs > _start && boot_tss > _start, "the tables of the processor were dropped")
 ASSERT((trap_stubs & 0xffff) + VECTOR_COUNT * 16 <= 0x10000, "trap stubs cross a 64 KiB boundary")
-ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_BYTES_MOST, "the trampoline is too long")
+ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_CODE_MOST, "the trampoline is too long")
 ASSERT(SIZEOF(.got) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.got.plt) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.plt) == 0, "there is a procedure linkage table")

@@ -51,9 +51,11 @@
 
 #define CPUID_VENDOR       UC(0)
 #define CPUID_FEATURE      UC(1)
-#define CPUID_APIC_BIT     9  /* 1, edx */
-#define CPUID_MTRR_BIT     12 /* 1, edx */
-#define CPUID_PAT_BIT      16 /* 1, edx */
+#define CPUID_APIC_BIT     9       /* 1, edx */
+#define CPUID_MTRR_BIT     12      /* 1, edx */
+#define CPUID_PAT_BIT      16      /* 1, edx */
+#define CPUID_ID_SHIFT     24      /* 1, ebx: of the APIC's id */
+#define CPUID_TOPOLOGY     UC(0xb) /* ebx 0: there is none; edx: the APIC's id */
 #define CPUID_TSC          UC(0x15)
 #define CPUID_FREQUENCY    UC(0x16)
 #define CPUID_EXT_MAX      UC(0x80000000)

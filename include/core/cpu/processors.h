@@ -24,6 +24,8 @@ struct processors_start_info {
     uint64_t areas;          /* PROCESSOR_AREA_BYTES for each id, in the ids' order */
     uint32_t count;
     bool x2apic; /* the first processor's APIC is in x2APIC mode, and so the others' shall be */
+    uint16_t idt_limit; /* lidt reads ten bytes from here: the IDT of who has no TSS yet */
+    uint64_t idt;
 };
 extern struct processors_start_info processors_start_info;
 
@@ -60,11 +62,12 @@ struct processors_request {
  */
 uint32_t processors_start(const struct processors_request *request);
 
-/* The one of this place in the list; NULL: it does not run. */
+/* The one of this place in the list; NULL: there is no such place, or it does not run. */
 const struct processor *processor_online(uint32_t index);
 
 /*
- * Let one of them do something, and wait for it, three seconds at most.
+ * Let one of them do something, and wait for it, three seconds at most. One that takes longer costs a warning, and is
+ * not used again.
  *
  * @return  false when it does not run, or was not done in time
  */
@@ -73,11 +76,27 @@ bool processor_call(uint32_t index, processor_work_fn *work);
 /* Put all of them back: they wait for a start-up message, as they did. Their areas are free. Nothing if none runs. */
 void processors_put_back(void);
 
-/* Stop all others where they are, for good: the calling one has something to report. */
+/*
+ * Stop all others where they are, for good: the calling one has something to report. Returns when they have stopped, or
+ * after some milliseconds.
+ */
 void processors_freeze(void);
+/* This one has been stopped by that: said by itself, before it halts. */
+void processor_frozen(void);
 
-/* The processor on one of whose stacks `place` lies; NULL: the first one. */
+/* The processor on one of whose stacks `place` lies; NULL: the first one, or one that has no stack of its own yet. */
 const struct processor *processor_of_stack(const void *place);
+
+/* Which one it is that asks. */
+struct processor_name {
+    uint32_t
+        number; /* as in struct processor; PROCESSOR_STARTING: it has no stack of its own yet */
+    uint32_t apic_id; /* not of the first one */
+};
+#define PROCESSOR_STARTING UINT32_MAX
+
+/* @place  on the stack in use */
+struct processor_name processor_name(const void *place);
 
 /* Called from boot/trampoline.S alone, on the processor's own stack. */
 NORETURN void processor_main(struct processor *self, uint32_t index);
