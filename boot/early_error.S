@@ -164,7 +164,11 @@ early_idt_load:
         add     $EARLY_STUB_BYTES, %eax
         add     $GATE32_BYTES, %edi
         loop    1b
-        sub     $VECTOR_COUNT * GATE32_BYTES, %edi
+
+/* The same where it has been built already: the image has not moved since. CLOBBERS edi */
+        .globl early_idt_reload
+early_idt_reload:
+        lea     sym_esi(early_idt), %edi
         push    %edi
         pushw   $VECTOR_COUNT * GATE32_BYTES - 1
         lidt    (%esp)

@@ -303,6 +303,7 @@ own_tables:
         shr     $16, %eax
         mov     %al, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_16_23)
         mov     %ah, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_24_31)
+        call    early_idt_load
         lgdt    sym_esi(gdt_pointer_pa)
         mov     $SEL_DATA, %eax
         mov     %eax, %ds
@@ -313,7 +314,6 @@ own_tables:
         mov     %eax, %fs
         .globl start_fs_live
 start_fs_live:                          /* a place to look at the segment from outside */
-        call    early_idt_load
         pop     %eax
         push    $SEL_CODE32
         push    %eax
