@@ -187,7 +187,8 @@ early_stubs:
         .org    early_stubs + VECTOR_COUNT * EARLY_STUB_BYTES   /* an error, should a stub be too long */
 
 /*
- * IN       Intel SDM volume 3A, section 6.12.1: on the stack the vector, an error code for some, eip; flat data segments
+ * IN       Intel SDM volume 3A, section 6.12.1: on the stack the vector, an error code for some, eip; flat data
+ *          segments
  * LIVE     esi = load base; ecx = eip, edx = error code, until they are written down
  * OUT      edi = the message: early_error.   CLOBBERS everything
  * FAIL     a second one halts

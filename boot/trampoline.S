@@ -132,8 +132,8 @@ gdt_end:
 trampoline_end:
 
 /*
- * Find out who this is by the APIC's id, and take the stack that is laid out for it. Until then an exception is reported
- * from the first processor's #MC stack, which all share: entry.S lets only one report from there.
+ * Find out who this is by the APIC's id, and take the stack that is laid out for it. Until then an exception is
+ * reported from the first processor's #MC stack, which all share: entry.S lets only one report from there.
  *
  * IN       64-bit mode, interrupts off, no stack, the trampoline's GDT
  * LIVE     ebx = how many ids there are, then the index of the own one

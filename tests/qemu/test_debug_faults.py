@@ -1,5 +1,5 @@
-"""Every fault of `debug=`, on the first and on another processor: the whole dump, on the serial line, on a VGA text screen
-of 80 by 25 and on a framebuffer, read from what the machine shows.
+"""Every fault of `debug=`, on the first and on another processor: the whole dump, on the serial line, on a VGA text
+screen of 80 by 25 and on a framebuffer, read from what the machine shows.
 """
 import pytest
 from berth_qemu import TEXT_COLUMNS, TEXT_ROWS, symbols

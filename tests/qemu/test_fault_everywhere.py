@@ -1,12 +1,16 @@
 """At no point of the boot does a fault reset the machine: an invalid instruction and an NMI in every phase.
 
-QEMU's debug stub stops the machine where a phase begins, and an invalid instruction is put there. What must come of it is
-the whole report; in 32-bit code, which has no C, one line with vector, error code and address.
+QEMU's debug stub stops the machine where a phase begins, and an invalid instruction is put there. What must come of it
+is the whole report; in 32-bit code, which has no C, one line with vector, error code and address.
 """
+import contextlib
 import re
+import socket
+import tempfile
 
 import mb2_block as mb2
 import pytest
+import uefi
 from berth_qemu import symbols
 from berth_shim import BASE, GUEST_PASS, KIB, BerthWorld
 from matrix import gdb, pagewalk
@@ -18,6 +22,7 @@ INVALID = b"\x0f\x0b"  # ud2
 STOP_SECONDS = 30
 LINK = 0xFFFF82D040200000
 NMI, UD = 2, 6
+LOAD_BASE = 8  # in struct entry_regs
 # Intel SDM volume 3A, section 11.6.1: a start-up message, and its page.
 KIND, START, PAGE_NUMBER = 0x700, 0x600, 0xFF
 
@@ -316,3 +321,64 @@ def test_a_part_of_the_report_that_faults_costs_that_part(case):
     assert log.starting("code:") == []
     behind = log.lines[log.lines.index("error: " + log.errors[1]) + 1:]
     assert behind[0] == "backtrace:" and "gp_raise+" in behind[1] and behind[-1] == "halted"
+
+
+# --- UEFI -------------------------------------------------------------------------------------------------------------
+
+FIRMWARE_DUMP = r"^!!!! X64 Exception Type - 06\(#UD - Invalid Opcode\)"
+
+
+@contextlib.contextmanager
+def efi_debugged(case, name, files):
+    """A machine with OVMF, stopped before its first instruction, and its debug stub."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as connection:
+        path = f"{folder}/gdb"  # must be short
+        stub = ["-S", "-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb"]
+        with uefi.machine(case, files, name=name, extra=stub) as vm:
+            vm.qmp("query-status")  # when QEMU answers, it listens
+            connection.connect(path)
+            yield vm, gdb.Gdb(connection, STOP_SECONDS * PATIENCE)
+
+
+def efi_run_to(vm, stub, address, wanted=lambda: True):
+    """Go on to this address, as often as it takes: the firmware may have run other code there before."""
+    while True:
+        stub.insert_breakpoint(address)
+        stub.go()
+        assert stub.wait_stop(lambda: vm.process.poll() is not None, uefi.BOOT_SECONDS * PATIENCE)
+        stub.remove_breakpoint(address)
+        if wanted():
+            return
+        stub.step()
+
+
+def efi_load_base(case, files, at):
+    with efi_debugged(case, "where", files) as (vm, stub):
+        efi_run_to(vm, stub, at["__start_xen"])
+        stub.use_physical(False)
+        return int.from_bytes(stub.read(at["entry_regs"] + LOAD_BASE, 8), "little")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["program", "grub"])
+@pytest.mark.parametrize("name", ["entry", "efi_gather", "efi_leave", "start_paging", "start64"])
+def test_under_uefi(case, start, name):
+    """The firmware's own words as long as its IDT is in force, then ours. Twice, to learn the place of the image."""
+    files = uefi.direct_files(case) if start == "program" else uefi.grub_berth_files(case)
+    if name == "entry":
+        name = "efi_program" if start == "program" else "efi_multiboot2"
+    at, image = symbols(case.debug_image), (case.build / "berth.efi").read_bytes()
+    offset = at[name] - LINK
+    base = efi_load_base(case, files, at)
+    address = base + offset
+    with efi_debugged(case, "vm", files) as (vm, stub):
+        efi_run_to(vm, stub, address, lambda: stub.read(address, 8) == image[offset:offset + 8])
+        stub.write(address, INVALID)
+        stub.go()
+        if name == "start_paging":
+            assert_early_report(vm.wait_halted(uefi.BOOT_SECONDS), UD, address, base)
+        elif name == "start64":
+            assert_report(vm.wait_halted(uefi.BOOT_SECONDS), UD, name)
+        else:
+            vm.wait_for(FIRMWARE_DUMP, uefi.BOOT_SECONDS)
+        assert vm.triple_faults == 0 and vm.resets == 0
