@@ -72,7 +72,7 @@ def assert_draws(picture, text):
     assert len(set(looks.values())) == len(looks)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 @EITHER
 @EVERY_FAULT
 def test_whole_dump_on_serial_and_vga_text(case, fault, other):

@@ -120,6 +120,7 @@ TWO = [madt(local_apic(0), local_apic(1))]
 SMP = ["-smp", "2"]
 
 
+@pytest.mark.sample(1)
 @FAULTS
 @pytest.mark.parametrize("name", EARLY)
 def test_in_32_bit_code(case, name, fault):
@@ -135,7 +136,7 @@ def test_between_the_switch_and_the_link_address(case, name):
         assert assert_report(raise_at(vm, address, UD), UD, name).rip == address
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(3)
 @FAULTS
 @pytest.mark.parametrize("name", PHASES)
 def test_in_every_phase(case, name, fault):
@@ -169,6 +170,7 @@ def test_while_the_image_moves(case, name, fault):
         assert dump.backtrace[-2:] == ["__start_xen", "start64_linked"]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kernel, name", [("zp64", "native_jump_64"), ("zp32", "native_jump_32")])
 @FAULTS
 def test_in_the_last_jump(case, kernel, name, fault):
@@ -178,6 +180,7 @@ def test_in_the_last_jump(case, kernel, name, fault):
         assert assert_report(raise_at(vm, address, fault), fault, name).rip == address
 
 
+@pytest.mark.sample(1)
 @FAULTS
 def test_in_the_last_32_bit_code_before_the_kernel(case, fault):
     with Stopped(case, BerthWorld(case, "zp32")) as vm:
@@ -235,6 +238,7 @@ def test_an_nmi_in_the_trampoline(case, mode):
     assert dump.vector == NMI and dump.backtrace[-3:] == ["stage_processors", "__start_xen", "start64_linked"]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("count", [2, 8])
 def test_before_a_processor_has_a_stack(case, count):
     """All of them fault at the same instruction at the same time: one reports, and says whom it is about."""
@@ -248,6 +252,7 @@ def test_before_a_processor_has_a_stack(case, count):
     assert re.fullmatch(r"a processor that is being started, APIC id 0x[1-7]", log.one("on "))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("count", [2, 8])
 def test_when_a_processor_has_just_got_its_stack(case, count):
     entries = [madt(*[local_apic(n) for n in range(count)])]
@@ -260,6 +265,7 @@ def test_when_a_processor_has_just_got_its_stack(case, count):
     assert re.fullmatch(r"processor (\d), APIC id 0x\1", log.one("on "))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["report_cpu", "guest_prepare"])
 def test_an_nmi_while_others_wait(case, name):
     """All get it at the same moment; one reports."""
