@@ -214,7 +214,7 @@ ASSERT((__stacks_start % PAGE_BYTES) == 0 && stack_df - __stacks_start == STACK_
 ASSERT((PROCESSOR_AREAS_START % L2_PAGE_BYTES) == 0, "the window of the processors' stacks is not aligned")
 ASSERT(trap_stubs > _start && boot_tss > _start, "the tables of the processor were dropped")
 ASSERT((trap_stubs & 0xffff) + VECTOR_COUNT * 16 <= 0x10000, "trap stubs cross a 64 KiB boundary")
-ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_BYTES_MOST, "the trampoline is too long")
+ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_CODE_MOST, "the trampoline is too long")
 ASSERT(SIZEOF(.got) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.got.plt) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.plt) == 0, "there is a procedure linkage table")

@@ -155,6 +155,7 @@ efi_leave:
         mov     %eax, %ss
         mov     $CR0_NE + CR0_ET + CR0_PE, %eax
         mov     %eax, %cr0
+        call    own_tables              /* the firmware's IDT is of no use in this mode */
         mov     $MSR_EFER, %ecx
         xor     %eax, %eax
         xor     %edx, %edx

@@ -64,6 +64,8 @@ efi32_thunk:
         .code32
 1:      mov     $CR0_NE + CR0_ET + CR0_PE, %eax
         mov     %eax, %cr0
+        mov     %ebx, %esi
+        call    early_idt_reload
         mov     $MSR_EFER, %ecx
         mov     loader(EFER), %eax
         xor     %edx, %edx
@@ -123,6 +125,8 @@ efi32_thunk:
         mov     %eax, %cr0
         own_segments
         mov     sym_offs(efi32_stack)(%ebx), %esp
+        mov     %ebx, %esi
+        call    early_idt_reload
         mov     $CR4_PAE + CR4_MCE, %eax
         mov     %eax, %cr4
         lea     sym_offs(boot_page_table_l4)(%ebx), %eax

@@ -42,6 +42,12 @@
 #define PTE_CONSTANTS (PTE_PRESENT + PTE_ACCESSED + PTE_GLOBAL + PTE_NX)
 #define PTE_DATA      (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY + PTE_GLOBAL + PTE_NX)
 
+/* A page fault's error code: SDM volume 3A, section 4.7. */
+#define PF_PRESENT  UC(0x01)
+#define PF_WRITE    UC(0x02)
+#define PF_RESERVED UC(0x08)
+#define PF_EXECUTE  UC(0x10)
+
 #define PT_ENTRIES 512
 #define PTE_BYTES  8
 

@@ -70,10 +70,12 @@
 #define CPUID_MTRR_BIT       12 /* 1, edx */
 #define CPUID_PGE_BIT        13 /* 1, edx */
 #define CPUID_PAT_BIT        16 /* 1, edx */
+#define CPUID_ID_SHIFT       24 /* 1, ebx: of the APIC's id */
 #define CPUID_STRUCTURED     UC(7)
-#define CPUID_SMEP_BIT       7  /* 7, ebx */
-#define CPUID_SMAP_BIT       20 /* 7, ebx */
-#define CPUID_UMIP_BIT       2  /* 7, ecx */
+#define CPUID_SMEP_BIT       7       /* 7, ebx */
+#define CPUID_SMAP_BIT       20      /* 7, ebx */
+#define CPUID_UMIP_BIT       2       /* 7, ecx */
+#define CPUID_TOPOLOGY       UC(0xb) /* ebx 0: there is none; edx: the APIC's id */
 #define CPUID_TSC            UC(0x15)
 #define CPUID_FREQUENCY      UC(0x16)
 /* A hypervisor's leaves: the highest one, and kHz of the time-stamp counter (VMware, "Hypervisor CPUID interface"). */

@@ -304,7 +304,7 @@ def test_an_exception_names_its_processor(case, fault, vector, function, stack):
         dump = Dump(log)
         assert dump.vector == vector and dump.backtrace[0] == function and "processor_enter" in dump.backtrace
         assert log.one("on processor ") == "1, APIC id 0x1"
-        assert log.one("rip=").endswith(f"reported on the {stack} stack")
+        assert log.one("rsp=").endswith(f"reported on the {stack} stack")
         wait_all_halted(vm, 3)
         assert vm.log.is_halted and vm.triple_faults == 0
 

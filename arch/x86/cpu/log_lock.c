@@ -65,6 +65,7 @@ bool log_lock_seize(void)
     if (!__atomic_compare_exchange_n(&seized_by, &before, self(), false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
         if (before != self()) {
+            processor_frozen();
             processor_halt();
         }
         return false;

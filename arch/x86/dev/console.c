@@ -37,6 +37,7 @@ enum state {
 static enum state states[CONSOLES];
 static struct prange memory[CONSOLES]; /* a device's; empty: it is behind ports, or mapped anyway */
 static bool started;                   /* all that are wanted */
+static enum which shown = CONSOLES;    /* which of them is being given something; CONSOLES: none */
 
 static struct screen screen;
 static struct serial_line lines[SERIALS];
@@ -58,12 +59,13 @@ static void show(enum which which, const char *text, size_t bytes)
 {
     const enum state before = states[which];
 
-    /* Busy already: something came in between. The second time it is its own fault that is being reported. */
+    /* Busy already: something came in between. The second time something has come in between of its report, too. */
     if (before != ON && before != BUSY) {
         states[which] = before == BUSY_AGAIN ? OFF : before;
         return;
     }
     states[which] = before == ON ? BUSY : BUSY_AGAIN;
+    shown = which;
     switch (which) {
     case ON_VGA:
         vga_send(text, bytes);
@@ -79,6 +81,7 @@ static void show(enum which which, const char *text, size_t bytes)
     case CONSOLES:
         break;
     }
+    shown = CONSOLES;
     states[which] = before;
 }
 
@@ -425,8 +428,20 @@ static bool any_is_on(void)
     return false;
 }
 
+bool console_blame(void)
+{
+    if (shown == CONSOLES) {
+        return false;
+    }
+    states[shown] = OFF;
+    shown = CONSOLES;
+    return true;
+}
+
 void console_emergency(void)
 {
+    shown =
+        CONSOLES; /* whatever was interrupted: whether it is at fault is seen when it is given the report */
     if (started || any_is_on()) {
         return;
     }

@@ -50,8 +50,18 @@ void console_retreat(void);
 /* The machine is about to be reset or turned off: wait until serial lines have sent what they were given. */
 void console_drain(void);
 
-/* For a report before console_start has started any: COM1 and VGA text as they are by default. */
+/*
+ * A report begins; what was being shown is interrupted. Before console_start has started any console, COM1 and VGA text
+ * are, as they are by default.
+ */
 void console_emergency(void);
+
+/*
+ * The report itself was interrupted by an exception: if a console was being given something, end it.
+ *
+ * @return  whether there was one
+ */
+bool console_blame(void);
 
 /*
  * The VGA text screen, 80 by 25 at 0xb8000.

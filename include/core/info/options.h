@@ -4,8 +4,8 @@
  *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,acpi,vga,fb | none
  *   loglevel=error|warning|info|debug
  *   dom0=auto|native|hvm|pvh|pv     reboot
- *   debug=int-N|ud|df|gp|pf|stack-overflow|ap-ud|ap-df|ap-stack-overflow
- *                               raise a fault on purpose, N = vector 0 to 31; ap-: on another processor
+ *   debug=[ap-]FAULT   raise a fault on purpose; ap-: on another processor. FAULT is int-N (vector N, 0 to 31), or a
+ *                      word of enum debug_fault
  *   debug=locks|lock-WHAT   test locks, misuse one: builds with DEBUG=1
  *
  * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
@@ -51,12 +51,16 @@ enum debug_fault {
     DEBUG_UD,
     DEBUG_DF,
     DEBUG_GP,
-    DEBUG_PF,
-    DEBUG_AP_UD, /* these two on another processor */
-    DEBUG_AP_DF,
+    DEBUG_PF,            /* pf: a read where nothing is mapped, in Berth's own half */
+    DEBUG_PF_NULL,       /* pf-null: of a null pointer */
+    DEBUG_NMI,           /* nmi */
+    DEBUG_WRITE_TO_TEXT, /* write-to-text */
+    DEBUG_EXECUTE_DATA,  /* execute-data */
     DEBUG_STACK_OVERFLOW,
-    DEBUG_AP_STACK_OVERFLOW, /* on another processor, too */
-    DEBUG_LOCKS, /* this and what follows: in builds with DEBUG=1 alone, boot/debug_locks.c */
+    DEBUG_DEAD,   /* ap-dead: stop answering; never on the first processor */
+    DEBUG_FAULTS, /* how many there are */
+    DEBUG_LOCKS =
+        DEBUG_FAULTS, /* this and what follows: in builds with DEBUG=1 alone, boot/debug_locks.c */
     DEBUG_LOCK_AGAIN,
     DEBUG_LOCK_FOREIGN,
     DEBUG_LOCK_ORDER,
@@ -85,6 +89,7 @@ struct options {
     bool reboot; /* after a fatal error, instead of staying halted */
     enum debug_fault debug_fault;
     uint8_t debug_vector;
+    bool debug_on_other;    /* on another processor than the first one */
     uint32_t warning_count; /* may exceed OPTION_WARNINGS_MAX: the rest is counted only */
     struct option_warning warnings[OPTION_WARNINGS_MAX];
 };
