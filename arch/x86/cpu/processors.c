@@ -35,6 +35,7 @@ static struct processor_state first_state;
 static const struct bringup *listed; /* NULL: none was started, or all were put back */
 static struct clock clock;
 static uint32_t answers;
+static uint32_t first_apic_id;
 
 static struct processor *processor_at(uint32_t index)
 {
@@ -162,6 +163,7 @@ uint32_t processors_start(const struct processors_request *request)
     listed = request->who;
     clock = request->clock;
     processor_state_read(&first_state);
+    first_apic_id = local_apic_id();
     processors_start_info = (struct processors_start_info){
         .apic_ids = listed->apic_ids,
         .apic_registers = (uint64_t)physmap_low(request->apic->registers),
@@ -227,10 +229,18 @@ void processors_put_back(void)
 
 /* --- on any processor ------------------------------------------------------------------------ */
 
+/* One that runs, but is not in the list, has no stack to take an NMI on. It is halted anyway. */
 void processors_freeze(void)
 {
-    if (listed != NULL) {
-        local_apic_send(0, APIC_OTHERS | APIC_NMI | APIC_ASSERT);
+    const uint32_t self = listed != NULL ? local_apic_id() : 0;
+
+    if (listed != NULL && self != first_apic_id) {
+        local_apic_send(first_apic_id, APIC_NMI | APIC_ASSERT);
+    }
+    for (uint32_t i = 0; listed != NULL && i < listed->count; i++) {
+        if (processor_answered(i) && listed->apic_ids[i] != self) {
+            local_apic_send(listed->apic_ids[i], APIC_NMI | APIC_ASSERT);
+        }
     }
 }
 
