@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "processors.h"
+#include "stop.h"
 #include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/segments.h"
@@ -93,6 +94,10 @@ void debug_fault_raise(const struct options *options)
     case DEBUG_AP_DF:
         processor_call(0, df_raise);
         break;
+    case DEBUG_RESET:
+        machine_leave(EXIT_RESTART);
+    case DEBUG_POWER_OFF:
+        machine_leave(EXIT_POWER_OFF);
     }
     log_warning("debug: the fault that was asked for did not come");
 }

@@ -21,10 +21,14 @@
 #define CR0_CD UC(0x40000000)
 #define CR0_PG UC(0x80000000)
 
-#define CR4_PAE  UC(0x00000020)
-#define CR4_MCE  UC(0x00000040)
-#define CR4_PGE  UC(0x00000080)
-#define CR4_LA57 UC(0x00001000)
+#define CR4_PAE        UC(0x00000020)
+#define CR4_MCE        UC(0x00000040)
+#define CR4_PGE        UC(0x00000080)
+#define CR4_OSFXSR     UC(0x00000200)
+#define CR4_OSXMMEXCPT UC(0x00000400)
+#define CR4_LA57       UC(0x00001000)
+
+#define MXCSR_DEFAULT 0x1f80 /* all exceptions masked */
 
 #define MSR_EFER UC(0xc0000080)
 #define EFER_LME UC(0x100)
@@ -54,6 +58,8 @@
 #define CPUID_APIC_BIT     9  /* 1, edx */
 #define CPUID_MTRR_BIT     12 /* 1, edx */
 #define CPUID_PAT_BIT      16 /* 1, edx */
+#define CPUID_ID_SHIFT     24 /* 1, ebx: the APIC's id */
+#define CPUID_TOPOLOGY     UC(0xb)
 #define CPUID_TSC          UC(0x15)
 #define CPUID_FREQUENCY    UC(0x16)
 #define CPUID_EXT_MAX      UC(0x80000000)

@@ -28,6 +28,8 @@ _Static_assert(PROCESSOR_DATA_BYTES + 3 * PROCESSOR_FAULT_STACK_BYTES + PROCESSO
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
+extern uint64_t boot_gdt[];
+extern const uint8_t gdt_pointer_va[10], boot_stack_top[];
 
 struct processors_start_info processors_start_info;
 
@@ -242,6 +244,16 @@ void processors_freeze(void)
             local_apic_send(listed->apic_ids[i], APIC_NMI | APIC_ASSERT);
         }
     }
+}
+
+NORETURN void processor_become_first(processor_work_fn *function)
+{
+    boot_gdt[SEL_TSS / 8] &= ~((uint64_t)DESC_TSS_BUSY << 32);
+    asm volatile("lgdt %0; ltr %w1; mov %2, %%rsp; xor %%ebp, %%ebp; call *%3"
+                 :
+                 : "m"(gdt_pointer_va), "r"(SEL_TSS), "r"(boot_stack_top), "r"(function)
+                 : "memory");
+    __builtin_unreachable();
 }
 
 const struct processor *processor_of_stack(const void *place)

@@ -158,27 +158,18 @@ static void registers_report(const struct trap_frame *frame, const struct stacks
     log_line(LOG_ERROR, "cr0=%016lx cr3=%016lx cr4=%016lx", cr0, cr3, cr4);
 }
 
-/*
- * One processor reports, once: what another one has to say then (that it was stopped, as a rule) is not heard, and a
- * second exception of the same one is told in one line.
- */
-static void reporter_become(const struct trap_frame *frame, const struct processor *processor)
+/* A second exception while one is reported is told in one line. */
+static void report_begin(const struct trap_frame *frame)
 {
-    static uint32_t reporter; /* 1 and the processor's number; 0: nobody */
-    const uint32_t self = 1 + (processor != NULL ? processor->number : 0);
-    uint32_t before = 0;
+    static bool reporting;
 
-    if (__atomic_compare_exchange_n(&reporter, &before, self, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE)) {
-        return;
-    }
-    if (before == self) {
+    if (reporting) {
         log_error(
             "exception %lu at 0x%lx while reporting another one - report this with the lines above",
             frame->vector, frame->rip);
         machine_stop();
     }
-    processor_halt();
+    reporting = true;
 }
 
 NORETURN void trap_report(const struct trap_frame *frame)
@@ -186,8 +177,9 @@ NORETURN void trap_report(const struct trap_frame *frame)
     const struct processor *const processor = processor_of_stack(frame);
     const struct stacks stacks = stacks_of(processor);
 
-    reporter_become(frame, processor);
-    processors_freeze();
+    machine_stop_others();
+    machine_leave_failed(frame->vector, frame->rip);
+    report_begin(frame);
     console_emergency();
     log_error("exception %lu (%s) error-code=0x%lx at 0x%lx - report this with the lines below",
               frame->vector, vector_names[frame->vector % VECTOR_COUNT], frame->error_code,

@@ -280,6 +280,15 @@ void console_continue(void)
     console_report();
 }
 
+void console_drain(void)
+{
+    for (unsigned int i = 0; i < OPTION_COMS; i++) {
+        if (states[ON_COM1 + i] >= ON) {
+            uart_drain(&uarts[i]);
+        }
+    }
+}
+
 void console_retreat(void)
 {
     for (enum which i = 0; i < CONSOLES; i++) {

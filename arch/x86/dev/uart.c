@@ -102,6 +102,15 @@ void uart_send(struct uart *uart, const char *text, size_t bytes)
     }
 }
 
+void uart_drain(const struct uart *uart)
+{
+    for (uint64_t reads = 0; uart->answers && reads < uart->wait_reads; reads++) {
+        if ((register_read(uart, UART_LINE_STATUS) & UART_ALL_SENT) != 0) {
+            return;
+        }
+    }
+}
+
 bool com1_start(void)
 {
     const struct serial_line line = serial_default(COM1_PORT);

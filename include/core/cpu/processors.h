@@ -76,6 +76,13 @@ void processors_put_back(void);
 /* Stop all others where they are, for good: the calling one has something to report. */
 void processors_freeze(void);
 
+/*
+ * Go on with a function as the first processor: on its ordinary stack from the top, and with its descriptor tables.
+ * These are in the image, where the boot tables map them, too. The first one itself, if it is not the caller, has been
+ * stopped.
+ */
+NORETURN void processor_become_first(processor_work_fn *function);
+
 /* The processor on one of whose stacks `place` lies; NULL: the first one. */
 const struct processor *processor_of_stack(const void *place);
 

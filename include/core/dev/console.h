@@ -35,6 +35,9 @@ struct device_list console_devices(const struct memmap *map, unsigned int physic
 /* The final page tables are in force: start the consoles that only they map. */
 void console_continue(void);
 
+/* Wait, within bounds, until everything that was printed is out. */
+void console_drain(void);
+
 /* The boot tables are about to come back: end these again. */
 void console_retreat(void);
 

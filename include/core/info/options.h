@@ -3,8 +3,9 @@
  *
  *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,vga,fb | none
  *   loglevel=error|warning|info|debug
- *   dom0=auto|native|hvm|pvh|pv     reboot
+ *   dom0=auto|native|hvm|pvh|pv     panic=halt|reboot|poweroff     reboot[=SECONDS]     noreboot
  *   debug=int-N|ud|df|gp|pf|ap-ud|ap-df   raise a fault on purpose, N = vector 0 to 31; ap-: on another processor
+ *   debug=reset|poweroff                  leave the machine without one
  *
  * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
  * backslash inside them quotes the next character. Of an option given twice the last one counts.
@@ -52,7 +53,20 @@ enum debug_fault {
     DEBUG_PF,
     DEBUG_AP_UD, /* these two on another processor */
     DEBUG_AP_DF,
+    DEBUG_RESET, /* no faults: these two leave the machine */
+    DEBUG_POWER_OFF,
 };
+
+/* What happens after a fatal error. */
+struct after_error {
+    enum {
+        AFTER_ERROR_HALT,
+        AFTER_ERROR_REBOOT,
+        AFTER_ERROR_POWER_OFF,
+    } action;
+    uint32_t delay_s; /* before a reboot: 0 to REBOOT_SECONDS_MAX */
+};
+#define REBOOT_SECONDS_MAX 3600
 
 /* A console on a serial line. */
 struct com_option {
@@ -68,7 +82,7 @@ struct options {
     bool framebuffer_named;             /* as com_option.named */
     enum log_level log_level;
     enum dom0_mode dom0;
-    bool reboot; /* after a fatal error, instead of staying halted */
+    struct after_error after_error;
     enum debug_fault debug_fault;
     uint8_t debug_vector;
     uint32_t warning_count; /* may exceed OPTION_WARNINGS_MAX: the rest is counted only */
@@ -76,7 +90,7 @@ struct options {
 };
 
 /*
- * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other end: it
+ * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto, panic=halt. COM2 may have anything on its other end: it
  * is a console only where com2= or console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);
