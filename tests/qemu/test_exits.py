@@ -38,7 +38,7 @@ def tried(goal, *ways):
 
 
 def leave(vm, goal, seconds=30):
-    """Run until QEMU ends, which has to be for the reason that was wanted; returns the log's lines from the first try on."""
+    """Run until QEMU ends, which has to be for the reason that was wanted; returns exit_lines()."""
     vm.qmp("cont")
     assert vm.wait_exit(seconds) == 0, vm.error("QEMU's exit status is not 0")
     assert vm.shutdown_reason() == REASON[goal]
@@ -203,7 +203,7 @@ def test_switching_off_needs_to_know_the_sleep_type(case, sleep_type):
                 f"warning: {ACPI} {CANNOT[POWER_OFF]}its tables do not tell the sleep type of S5", *HALTED]
 
 
-# --- firmware made up: what ResetSystem does -----------------------------------------------------------------------------
+# --- firmware made up: what ResetSystem does --------------------------------------------------------------------------
 
 EFI_AT = 0x9FC00  # not in RAM, by the map of a BerthWorld
 TAG_EFI32, TAG_EFI64 = 11, 12
@@ -283,7 +283,7 @@ def test_the_last_resort_is_a_triple_fault(case):
         assert vm.triple_faults == 1
 
 
-# --- after an error -----------------------------------------------------------------------------------------------------
+# --- after an error ---------------------------------------------------------------------------------------------------
 
 AFTER = {
     "reboot": RESTART,
@@ -384,7 +384,7 @@ def test_processors_that_are_in_no_list_do_no_harm(case):
         assert len(vm.log.errors) == 1 and vm.triple_faults == 0 and vm.resets == 0
 
 
-# --- the last words -----------------------------------------------------------------------------------------------------
+# --- the last words ---------------------------------------------------------------------------------------------------
 
 # Offsets from the UART's port, and what its line status reads as when the last bit has left.
 DATA, LINE_STATUS, ALL_SENT = 0, 5, 0x60
@@ -393,7 +393,7 @@ UART_EVENT = re.compile(r"serial_(read|write) (?:read|write) addr 0x([0-9a-f]+) 
 
 @pytest.mark.parametrize("cmdline", ["reboot", "reboot debug=ap-ud", "panic=poweroff debug=df"])
 def test_the_last_words_are_out_before_the_machine_is(case, cmdline):
-    """What a UART still holds when it is reset is lost. (QEMU's has sent a byte at once: what is seen is the question.)"""
+    """What a UART still holds when it is reset is lost. (QEMU's sends a byte at once: what is seen is the question.)"""
     extra = [*berth(case, cmdline), "-smp", "2", "-trace", "serial_read", "-trace", "serial_write"]
     with case.machine(extra=extra) as vm:
         assert vm.wait_exit() == 0

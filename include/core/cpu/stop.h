@@ -21,7 +21,8 @@ void machine_stop_configure(const struct after_error *wanted);
 void machine_stop_configure_exit(void (*way_back)(void));
 
 /*
- * What the ways out can be chosen by: to be told again when more is known. Until then there are those that every PC has.
+ * What the ways out can be chosen by: to be told again when more is known. Until then there are those that every PC
+ * has.
  *
  * @info, @acpi  NULL: not read yet; they stay where they are
  */

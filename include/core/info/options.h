@@ -90,8 +90,8 @@ struct options {
 };
 
 /*
- * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto, panic=halt. COM2 may have anything on its other end: it
- * is a console only where com2= or console= names it.
+ * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto, panic=halt. COM2 may have anything on its
+ * other end: it is a console only where com2= or console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);
 
