@@ -3,6 +3,7 @@
  * whatever the firmware's width.
  */
 #include "abi/efi_memory.h"
+#include "mem.h"
 #include "ways_out.h"
 #include "x86/address_map.h"
 
@@ -79,12 +80,12 @@ static struct cursor runtime_table(const struct boot_efi *efi, const struct phys
 static bool is_kept(const struct boot_efi *efi, uint64_t address)
 {
     for (uint32_t at = 0; at < efi->map_bytes; at += efi->map_descriptor_bytes) {
-        const struct efi_memory_descriptor *const descriptor =
-            (const struct efi_memory_descriptor *)(efi->map + at);
+        struct efi_memory_descriptor descriptor;
 
-        if ((descriptor->attributes & EFI_MEMORY_RUNTIME) != 0 &&
-            address >= descriptor->physical_start &&
-            (address - descriptor->physical_start) / EFI_PAGE_BYTES < descriptor->pages) {
+        memcpy(&descriptor, efi->map + at, sizeof(descriptor));
+        if ((descriptor.attributes & EFI_MEMORY_RUNTIME) != 0 &&
+            address >= descriptor.physical_start &&
+            (address - descriptor.physical_start) / EFI_PAGE_BYTES < descriptor.pages) {
             return true;
         }
     }

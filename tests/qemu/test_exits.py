@@ -12,6 +12,7 @@ import uefi
 from berth_qemu import PATIENCE, debug_exit_status, symbols
 from berth_shim import BerthWorld
 from test_acpi import AcpiWorld, local_apic, madt, table
+from test_smp import COMMAND
 
 RESTART, POWER_OFF = "reset", "poweroff"
 REASON = {RESTART: "guest-reset", POWER_OFF: "guest-shutdown"}
@@ -73,7 +74,7 @@ FIRMWARE = {
 }
 
 
-@pytest.mark.parametrize("machine, goal", FIRMWARE, ids="-".join)
+@pytest.mark.parametrize("machine, goal", FIRMWARE)
 def test_the_first_way_that_the_machine_has_is_taken(case, machine, goal):
     with paused(case, berth(case, f"debug={goal}"), machine=machine) as vm:
         assert leave(vm, goal) == tried(goal, *FIRMWARE[machine, goal])
@@ -99,7 +100,7 @@ UEFI = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("firmware, machine, goal", UEFI, ids="-".join)
+@pytest.mark.parametrize("firmware, machine, goal", UEFI)
 def test_under_uefi(case, firmware, machine, goal):
     kernel = case.guest("zp64.bzimage")
     modules = {"boot/vmlinuz": kernel, "boot/berth": case.berth}
@@ -181,7 +182,7 @@ def test_a_register_in_configuration_space_gets_its_byte(case):
         assert re.search(r"pci_cfg_write PIIX3 \S+ @0x73 <- 0x5a", vm.cpu_log)
 
 
-PM1A, PM1B, SMI_COMMAND = 0x604, 0x2E8, 0xB2
+PM1A = 0x604
 S5 = b"\x08_S5_\x12\x08\x04\x0a\x00\x0a\x00\x00\x00"  # Name (_S5_, Package () {0, 0, 0, 0})
 
 
@@ -375,13 +376,19 @@ def test_all_others_are_stopped_when_the_machine_restarts(case, cmdline, others)
         assert_stopped(case, vm, others)
 
 
-def test_processors_that_are_in_no_list_do_no_harm(case):
-    """They run, but without a stack: what stops the others must not reach them."""
+# Intel SDM volume 3A, section 11.6.1: an NMI to one processor.
+NMI, KIND = 0x4400, 0x700
+
+
+def test_processors_that_are_in_no_list_are_not_sent_an_nmi(case):
+    """They run, but without a stack: it would be the machine's end."""
     world = AcpiWorld(case, [madt(local_apic(0), local_apic(2))])
     world.cmdline = "debug=ud"
-    with world.machine(extra=["-smp", "6"]) as vm:
+    with world.machine(extra=["-smp", "6", "-trace", "apic_mem_writel"]) as vm:
         vm.wait_halted()
         assert len(vm.log.errors) == 1 and vm.triple_faults == 0 and vm.resets == 0
+    sent = [int(word, 16) for word in COMMAND.findall(vm.cpu_log)]
+    assert [word for word in sent if word & KIND == NMI & KIND] == [NMI]
 
 
 # --- the last words ---------------------------------------------------------------------------------------------------
