@@ -182,6 +182,12 @@ void debug_fault_raise(const struct options *options)
     processor_work_fn *const raise =
         options->debug_fault < DEBUG_FAULTS ? raisers[options->debug_fault] : NULL;
 
+    if (options->debug_fault == DEBUG_RESET) {
+        machine_leave(EXIT_RESTART);
+    }
+    if (options->debug_fault == DEBUG_POWER_OFF) {
+        machine_leave(EXIT_POWER_OFF);
+    }
     if (options->debug_fault >= DEBUG_LOCKS) {
         if (BERTH_DEBUG) {
             debug_locks(options->debug_fault);

@@ -1,13 +1,17 @@
 /*
  * The last stage, the only one whose code stays: what the others needed is given back here, and the guest starts.
  */
+#include <stddef.h>
+
 #include "init.h"
 #include "log.h"
 #include "native.h"
 #include "start.h"
+#include "stop.h"
 
 NORETURN void stage_handover(const struct native_entry *entry)
 {
+    machine_stop_know(NULL, NULL); /* it is given back */
     const struct init_memory given_back = init_release(entry->image);
     uint64_t bytes = 0;
 

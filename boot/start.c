@@ -90,11 +90,12 @@ static const struct boot_info *stage_boot_info(const struct entry_regs *regs,
 
     options_parse(is_ok(decoded) ? info->cmdline : "", options);
     console_start(options, is_ok(decoded) ? info : NULL);
-    machine_stop_configure(options->reboot);
+    machine_stop_configure(&options->after_error);
     report_banner();
     report_options(options);
     console_report();
     require(decoded);
+    machine_stop_know(info, NULL);
     return info;
 }
 
@@ -115,12 +116,13 @@ static const struct memmap *stage_memmap(const struct boot_info *info, const str
 }
 
 /* What the firmware's tables say. The final page tables do not map them. */
-static const struct acpi_info *stage_acpi(paddr_t rsdp)
+static const struct acpi_info *stage_acpi(const struct boot_info *info, paddr_t rsdp)
 {
     static struct acpi_info acpi NOINIT;
     const struct physical_view memory = physmap_view();
 
     acpi_read(&memory, rsdp, &acpi);
+    machine_stop_know(info, &acpi);
     return &acpi;
 }
 
@@ -266,7 +268,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     const struct prange image = stage_image(regs, info, map);
     phase_end(PHASE_IMAGE);
     const paddr_t rsdp = guest_rsdp(info);
-    const struct acpi_info *acpi = stage_acpi(rsdp);
+    const struct acpi_info *acpi = stage_acpi(info, rsdp);
     tsc_rate_watch(acpi, map);
     phase_end(PHASE_ACPI);
 

@@ -8,6 +8,7 @@
 #include "efi32.h"
 #include "processors.h"
 #include "trap.h"
+#include "ways.h"
 
 #define DEFINE(name, value) asm volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 
@@ -42,6 +43,12 @@ void asm_offsets(void)
     DEFINE(CALL_DESCRIPTOR_BYTES, offsetof(struct efi32_call, descriptor_bytes));
     DEFINE(CALL_DESCRIPTOR_VERSION, offsetof(struct efi32_call, descriptor_version));
     DEFINE(CALL_STATUS, offsetof(struct efi32_call, status));
+
+    DEFINE(CALL32_FUNCTION, offsetof(struct call32, function));
+    DEFINE(CALL32_ARGUMENTS, offsetof(struct call32, arguments));
+    DEFINE(CALL32_STACK, offsetof(struct call32, stack_pa));
+    DEFINE(CALL32_OWN_STACK, offsetof(struct call32, own_stack));
+    DEFINE(CALL32_OWN_GDT, offsetof(struct call32, own_gdt));
 
     DEFINE(START_X2APIC, offsetof(struct processors_start_info, x2apic));
     DEFINE(START_COUNT, offsetof(struct processors_start_info, count));

@@ -192,7 +192,8 @@ static bool parse_debug(struct parser *parser, const char *value)
     const bool on_other = skip_prefix(&value, "ap-");
     const int found =
         find_name("ud df gp pf pf-null nmi write-to-text execute-data stack-overflow dead locks "
-                  "lock-again lock-foreign lock-order lock-sleep lock-wait lock-dead lock-kept",
+                  "lock-again lock-foreign lock-order lock-sleep lock-wait lock-dead lock-kept "
+                  "reset poweroff",
                   value, strlen(value));
     const enum debug_fault fault = found >= 0 ? (enum debug_fault)(DEBUG_UD + found) : DEBUG_VECTOR;
     uint64_t vector = 0;
@@ -211,6 +212,33 @@ static bool parse_debug(struct parser *parser, const char *value)
     return true;
 }
 
+/* @value  NULL: at once */
+static bool parse_reboot(struct parser *parser, const char *value)
+{
+    uint64_t seconds = 0;
+
+    if (value != NULL &&
+        (!number_take(&value, NUMBER_DECIMAL, REBOOT_SECONDS_MAX, &seconds) || *value != '\0')) {
+        return false;
+    }
+    parser->out->after_error = (struct after_error){AFTER_ERROR_REBOOT, (uint32_t)seconds};
+    return true;
+}
+
+static bool parse_panic(struct parser *parser, const char *value)
+{
+    static const struct after_error actions[] = {{.action = AFTER_ERROR_HALT},
+                                                 {.action = AFTER_ERROR_REBOOT},
+                                                 {.action = AFTER_ERROR_POWER_OFF}};
+    const int found = find_name("halt reboot poweroff", value, strlen(value));
+
+    if (found < 0) {
+        return false;
+    }
+    parser->out->after_error = actions[found];
+    return true;
+}
+
 /* --- words --- */
 
 enum option {
@@ -220,19 +248,25 @@ enum option {
     OPTION_LOGLEVEL,
     OPTION_DOM0,
     OPTION_DEBUG,
+    OPTION_PANIC,
     OPTION_REBOOT,
+    OPTION_NOREBOOT,
 };
 
 /* @value  what stands behind '=', or NULL when there is no '=' */
 static bool apply_value(struct parser *parser, enum option option, const char *value)
 {
-    if ((option == OPTION_REBOOT) != (value == NULL)) {
+    if (option == OPTION_REBOOT) {
+        return parse_reboot(parser, value);
+    }
+    if ((option == OPTION_NOREBOOT) != (value == NULL)) {
         return false;
     }
     switch (option) {
-    case OPTION_REBOOT:
-        parser->out->reboot = true;
-        return true;
+    case OPTION_NOREBOOT:
+        return parse_panic(parser, "halt");
+    case OPTION_PANIC:
+        return parse_panic(parser, value);
     case OPTION_COM1:
     case OPTION_COM2:
         return parse_com(parser, option - OPTION_COM1, value);
@@ -256,7 +290,8 @@ static bool apply_word(struct parser *parser, const char *word, enum option_defe
     while (word[name_bytes] != '\0' && word[name_bytes] != '=') {
         name_bytes++;
     }
-    option = find_name("com1 com2 console loglevel dom0 debug reboot", word, name_bytes);
+    option =
+        find_name("com1 com2 console loglevel dom0 debug panic reboot noreboot", word, name_bytes);
     if (option < 0) {
         *defect = OPTION_UNKNOWN;
         return false;
@@ -312,7 +347,7 @@ void options_parse(const char *cmdline, struct options *out)
     out->com[1].line = serial_default(COM2_PORT);
     out->log_level = LOG_INFO;
     out->dom0 = DOM0_AUTO;
-    out->reboot = false;
+    out->after_error = (struct after_error){.action = AFTER_ERROR_HALT};
     out->debug_fault = DEBUG_NONE;
     out->debug_vector = 0;
     out->debug_on_other = false;

@@ -54,6 +54,11 @@
 #define GAS_ADDRESS     4
 #define GAS_ACCESS_MAX  4
 
+/* Of an address in configuration space: ACPI table 5.1. Above the device's number there are zeroes. */
+#define ACPI_PCI_DEVICE(address)   ((unsigned int)((address) >> 32))
+#define ACPI_PCI_FUNCTION(address) ((unsigned int)((address) >> 16 & 0xffff))
+#define ACPI_PCI_OFFSET(address)   ((unsigned int)((address)&0xffff))
+
 #define ACPI_SPACE_MEMORY 0
 #define ACPI_SPACE_IO     1
 #define ACPI_SPACE_PCI    2 /* configuration space of segment 0, bus 0 */
@@ -154,6 +159,14 @@
 /* IA-PC boot architecture flags: ACPI 5.2.9.3 */
 #define FADT_BOOT_8042   (1U << 1)
 #define FADT_BOOT_NO_VGA (1U << 2)
+
+/* PM1 control: ACPI 4.8.3.2.1. The sleep control register of hardware-reduced ACPI: 4.8.3.7 */
+#define PM1_ACPI_MODE       0x0001 /* SCI_EN */
+#define PM1_SLEEP_TYPE      0x1c00
+#define PM1_SLEEP_SHIFT     10
+#define PM1_SLEEP_NOW       0x2000
+#define SLEEP_CONTROL_SHIFT 2
+#define SLEEP_CONTROL_NOW   0x20
 
 /* The only width of the timer's block: ACPI 4.8.3.3 */
 #define PM_TIMER_BYTES 4

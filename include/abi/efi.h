@@ -114,8 +114,18 @@ struct efi_runtime_services {
     void *convert_pointer;
     efi_status(EFIAPI *get_variable)(const efi_char *name, const struct efi_guid *vendor,
                                      uint32_t *attributes, uint64_t *data_bytes, void *data);
+    void *get_next_variable_name;
+    void *set_variable;
+    void *get_next_high_monotonic_count;
+    efi_status(EFIAPI *reset_system)(uint32_t type, efi_status status, uint64_t data_bytes,
+                                     void *data);
 };
 _Static_assert(offsetof(struct efi_runtime_services, get_variable) == 72, "section 4.5");
+_Static_assert(offsetof(struct efi_runtime_services, reset_system) == 104, "section 4.5");
+
+/* Section 8.5.1 */
+#define EFI_RESET_COLD     0
+#define EFI_RESET_SHUTDOWN 2
 
 /* Section 4.6 */
 struct efi_configuration_table {

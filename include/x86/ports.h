@@ -73,7 +73,15 @@
 #define BDA_EBDA_SEGMENT      0x40e
 #define BDA_APPLICATION_WORDS 0x4f0
 
+/* 8042, as in the IBM PC AT: its status is read where commands are written. */
 #define KEYBOARD_COMMAND 0x64
+#define KEYBOARD_BUSY    0x02 /* in the status: it has not taken what was written last */
+#define KEYBOARD_ABSENT  0xff /* what an empty bus reads as */
 #define KEYBOARD_RESET   0xfe
+
+/* The chipset's reset control register: RST_CNT in Intel's data sheets of I/O controller hubs. */
+#define PCI_RESET_PORT 0xcf9
+#define PCI_RESET_HARD 0x02 /* what kind of reset ... */
+#define PCI_RESET_NOW  0x04 /* ... and the edge that starts it */
 
 #endif

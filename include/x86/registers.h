@@ -21,13 +21,17 @@
 #define CR0_CD UC(0x40000000)
 #define CR0_PG UC(0x80000000)
 
-#define CR4_PAE  UC(0x00000020)
-#define CR4_MCE  UC(0x00000040)
-#define CR4_PGE  UC(0x00000080)
-#define CR4_UMIP UC(0x00000800)
-#define CR4_LA57 UC(0x00001000)
-#define CR4_SMEP UC(0x00100000)
-#define CR4_SMAP UC(0x00200000)
+#define CR4_PAE        UC(0x00000020)
+#define CR4_MCE        UC(0x00000040)
+#define CR4_PGE        UC(0x00000080)
+#define CR4_OSFXSR     UC(0x00000200)
+#define CR4_OSXMMEXCPT UC(0x00000400)
+#define CR4_UMIP       UC(0x00000800)
+#define CR4_LA57       UC(0x00001000)
+#define CR4_SMEP       UC(0x00100000)
+#define CR4_SMAP       UC(0x00200000)
+
+#define MXCSR_DEFAULT 0x1f80 /* all exceptions masked */
 
 #define MSR_EFER UC(0xc0000080)
 #define EFER_LME UC(0x100)

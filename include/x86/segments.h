@@ -24,6 +24,7 @@
                                     */
 #define DESC_IMAGE      UC(0x00c09300) /* as DESC_DATA, with a limit below 64 Ki pages */
 #define DESC_TSS64      UC(0x00008900) /* present, available 64-bit TSS, byte granularity */
+#define DESC_TSS_BUSY   UC(0x00000200) /* what ltr makes of an available one */
 #define DESC_LIMIT_4GIB UC(0x0000ffff)
 
 /* Where a descriptor keeps its base. */

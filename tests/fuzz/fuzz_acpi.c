@@ -6,6 +6,7 @@
 #include "abi/acpi.h"
 #include "acpi.h"
 #include "sound.h"
+#include "ways_out.h"
 
 #define RSDP_PA    16
 #define XSDT_PA    64
@@ -140,6 +141,19 @@ static void require_sound_acpi(void)
                                               info.power.sleep_type_b <= SLEEP_TYPE_MAX));
 }
 
+/* What is open has a register, and one that ports or the low 4 GiB reach. */
+static void require_sound_ways(const struct physical_view *view)
+{
+    const struct exit_known known = {NULL, &info};
+    const struct way_check restart = way_out_check(WAY_ACPI, EXIT_RESTART, &known, view);
+    const struct way_check off = way_out_check(WAY_ACPI, EXIT_POWER_OFF, &known, view);
+
+    require(!restart.exists || info.power.reset.address != 0);
+    require(!restart.exists || restart.bar != NULL || info.power.reset.space != ACPI_SPACE_MEMORY ||
+            info.power.reset.address <= UINT32_MAX);
+    require(!off.exists || off.bar != NULL || info.power.sleep_types_known);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const bool tables = size > 0 && bytes[0] % 2 != 0;
@@ -157,6 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     memset(&info, 0xa5, sizeof(info));
     acpi_read(&view, (paddr_t){RSDP_PA}, &info);
+    require_sound_ways(&view);
     free(memory);
     require_sound_acpi();
     return 0;

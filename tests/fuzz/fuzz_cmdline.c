@@ -32,7 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     require(options.log_level <= LOG_DEBUG);
     require(options.dom0 <= DOM0_PV);
-    require(options.debug_fault <= DEBUG_PF && options.debug_vector <= 31);
+    require(options.debug_fault <= DEBUG_POWER_OFF && options.debug_vector <= 31);
+    require(options.after_error.action <= AFTER_ERROR_POWER_OFF);
+    require(options.after_error.delay_s <= REBOOT_SECONDS_MAX);
     for (uint32_t i = 0; i < options.warning_count && i < OPTION_WARNINGS_MAX; i++) {
         require(options.warnings[i].defect <= OPTION_TOO_LONG);
         require(memchr(options.warnings[i].word, '\0', OPTION_WORD_BYTES));
@@ -51,7 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         }
         require(again.framebuffer == options.framebuffer && again.acpi == options.acpi);
         require(again.vga == options.vga && again.log_level == options.log_level);
-        require(again.dom0 == options.dom0 && again.reboot == options.reboot);
+        require(again.dom0 == options.dom0);
+        require(again.after_error.action == options.after_error.action);
+        require(again.after_error.delay_s == options.after_error.delay_s);
         require(again.debug_fault == options.debug_fault);
     }
     free(cmdline);

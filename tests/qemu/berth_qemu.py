@@ -192,6 +192,14 @@ class Machine:
                 raise self.error(f"QMP {command}: {answer['error']['desc']}")
         raise self.error(f"QMP {command}: QEMU closed the connection")
 
+    def shutdown_reason(self):
+        """Of a machine that has ended by itself, and was asked something before: why, in QEMU's words."""
+        events = [json.loads(line) for line in self._qmp]
+        reasons = [event["data"]["reason"] for event in events if event.get("event") == "SHUTDOWN"]
+        if len(reasons) != 1:
+            raise self.error(f"expected one SHUTDOWN event, found {reasons}")
+        return reasons[0]
+
     def screendump(self, name="screen.ppm"):
         path = self.folder / name
         self.qmp("screendump", filename=str(path.absolute()))

@@ -113,4 +113,4 @@ def test_reboot_instead_of_halting(case):
         assert vm.wait_exit(30) == 0
         assert vm.triple_faults == 0
         assert vm.log.errors == [NO_KERNEL]
-        assert vm.log.lines[-1] == "rebooting"
+        assert vm.log.lines[-1] == "rebooting: acpi"

@@ -37,7 +37,7 @@ static void assert_defaults(void)
     assert_false(options.framebuffer_named);
     assert_int_equal(options.log_level, LOG_INFO);
     assert_int_equal(options.dom0, DOM0_AUTO);
-    assert_false(options.reboot);
+    assert_int_equal(options.after_error.action, AFTER_ERROR_HALT);
     assert_int_equal(options.debug_fault, DEBUG_NONE);
 }
 
@@ -329,15 +329,47 @@ static void test_every_debug_fault(void **state)
     assert_refused("debug=in", OPTION_MALFORMED);
 }
 
-static void test_reboot_takes_no_value(void **state)
+static void assert_after_error(const char *cmdline, unsigned int action, uint32_t delay_s)
+{
+    parse_cleanly(cmdline);
+    assert_int_equal(options.after_error.action, action);
+    assert_int_equal(options.after_error.delay_s, delay_s);
+}
+
+static void test_what_happens_after_an_error(void **state)
 {
     (void)state;
-    parse_cleanly("reboot");
-    assert_true(options.reboot);
-    assert_refused("reboot=", OPTION_MALFORMED);
-    assert_refused("reboot=no", OPTION_MALFORMED);
-    parse("reboot reboot=no");
-    assert_true(options.reboot);
+    assert_after_error("", AFTER_ERROR_HALT, 0);
+    assert_after_error("reboot", AFTER_ERROR_REBOOT, 0);
+    assert_after_error("reboot=0", AFTER_ERROR_REBOOT, 0);
+    assert_after_error("reboot=3600", AFTER_ERROR_REBOOT, 3600);
+    assert_after_error("panic=halt", AFTER_ERROR_HALT, 0);
+    assert_after_error("panic=reboot", AFTER_ERROR_REBOOT, 0);
+    assert_after_error("panic=poweroff", AFTER_ERROR_POWER_OFF, 0);
+}
+
+static void test_of_words_for_after_an_error_the_last_one_counts(void **state)
+{
+    (void)state;
+    assert_after_error("reboot noreboot", AFTER_ERROR_HALT, 0);
+    assert_after_error("noreboot reboot=7", AFTER_ERROR_REBOOT, 7);
+    assert_after_error("reboot=7 panic=reboot", AFTER_ERROR_REBOOT, 0);
+    assert_after_error("panic=poweroff reboot panic=halt", AFTER_ERROR_HALT, 0);
+}
+
+static void test_bad_words_for_after_an_error_change_nothing(void **state)
+{
+    static const char *const words[] = {"reboot=",   "reboot=no",  "reboot=3601", "reboot=5s",
+                                        "reboot=-1", "noreboot=1", "noreboot=",   "panic",
+                                        "panic=",    "panic=5"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        assert_refused(words[i], OPTION_MALFORMED);
+    }
+    parse("reboot=9 reboot=no");
+    assert_int_equal(options.after_error.action, AFTER_ERROR_REBOOT);
+    assert_int_equal(options.after_error.delay_s, 9);
 }
 
 static void test_last_one_counts(void **state)
@@ -366,7 +398,7 @@ static void test_blanks_around_and_at_the_end(void **state)
     assert_int_equal(options.com[0].line.baud, 9600);
     assert_int_equal(options.dom0, DOM0_PV);
     parse_cleanly("reboot\n");
-    assert_true(options.reboot);
+    assert_int_equal(options.after_error.action, AFTER_ERROR_REBOOT);
 }
 
 static void test_unknown_words(void **state)
@@ -389,7 +421,7 @@ static void test_quotes_are_removed_wherever_they_stand(void **state)
     assert_int_equal(options.com[0].line.baud, 9600);
     assert_int_equal(options.dom0, DOM0_PV);
     assert_int_equal(options.log_level, LOG_DEBUG);
-    assert_true(options.reboot);
+    assert_int_equal(options.after_error.action, AFTER_ERROR_REBOOT);
 }
 
 static void test_quotes_keep_blanks_together(void **state)
@@ -484,7 +516,9 @@ int main(void)
         cmocka_unit_test(test_every_log_level),
         cmocka_unit_test(test_every_dom0_mode),
         cmocka_unit_test(test_every_debug_fault),
-        cmocka_unit_test(test_reboot_takes_no_value),
+        cmocka_unit_test(test_what_happens_after_an_error),
+        cmocka_unit_test(test_of_words_for_after_an_error_the_last_one_counts),
+        cmocka_unit_test(test_bad_words_for_after_an_error_change_nothing),
         cmocka_unit_test(test_last_one_counts),
         cmocka_unit_test(test_malformed_repetition_does_not_undo_a_good_one),
         cmocka_unit_test(test_blanks_around_and_at_the_end),

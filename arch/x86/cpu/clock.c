@@ -3,22 +3,23 @@
  */
 #include "clock.h"
 
+#include <stddef.h>
+
 #include "abi/acpi.h"
-#include "compiler.h"
 #include "instructions.h"
 #include "tsc_rate.h"
 
-#define US_PER_SECOND 1000000U
+#define US_PER_SECOND 1000000ULL
 
-INIT struct clock clock_choose(const struct acpi_info *acpi)
+struct clock clock_choose(const struct acpi_info *acpi)
 {
     const uint64_t told = tsc_rate_by_cpuid().hz;
-    const struct acpi_register *timer = &acpi->pm_timer;
+    const struct acpi_register *timer = acpi != NULL ? &acpi->pm_timer : NULL;
     struct clock clock = {.counter = {.hz = UINT32_MAX, .bits = 64}};
 
     if (told != 0 && told <= UINT32_MAX) {
         clock.counter.hz = (uint32_t)told;
-    } else if (timer->address != 0 && timer->space == ACPI_SPACE_IO) {
+    } else if (timer != NULL && timer->address != 0 && timer->space == ACPI_SPACE_IO) {
         clock.counter = time_counter_pm(acpi->pm_timer_is_32bit);
         clock.port = (uint16_t)timer->address;
     }
@@ -42,5 +43,6 @@ uint64_t clock_us(struct clock *clock)
 
     clock->passed += time_counter_elapsed(clock->counter, clock->last, now);
     clock->last = now;
-    return clock->passed / (clock->counter.hz / US_PER_SECOND);
+    /* Good for an hour of the fastest counter. */
+    return clock->passed * US_PER_SECOND / clock->counter.hz;
 }

@@ -58,6 +58,11 @@ static void wait(uint64_t ticks)
     }
 }
 
+void log_lock_keep(void)
+{
+    seized_by = self();
+}
+
 bool log_lock_seize(void)
 {
     uint32_t before = 0;

@@ -22,6 +22,7 @@ extern const uint64_t boot_page_table_l4[];
 
 static struct page_pool pool;
 static uint32_t pages_before_lending;
+static paddr_t image_mapped; /* while the final tables are in force */
 
 INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
 {
@@ -117,6 +118,7 @@ INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *cap
         !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
         return false;
     }
+    image_mapped = image;
     page_tables_use(room.start);
     return true;
 }
@@ -165,7 +167,16 @@ void page_tables_remove(const void *start, const void *end)
     translations_forget();
 }
 
+paddr_t page_tables_retreat(void)
+{
+    if (image_mapped.pa != 0) {
+        page_tables_use_boot(image_mapped);
+    }
+    return (paddr_t){page_tables_in_use() - image_offset(boot_page_table_l4)};
+}
+
 void page_tables_use_boot(paddr_t image)
 {
+    image_mapped.pa = 0;
     page_tables_use(image.pa + image_offset(boot_page_table_l4));
 }

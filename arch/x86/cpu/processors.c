@@ -44,6 +44,8 @@ extern const uint8_t trampoline_park16[], trampoline_park32[];
 extern const uint64_t boot_idt[];
 extern const uint8_t idt_pointer_va[10];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
+extern uint64_t boot_gdt[];
+extern const uint8_t gdt_pointer_va[10], boot_stack_top[];
 
 extern const uint8_t boot_stack[], boot_stack_top[], stack_df[], stack_df_top[];
 extern const uint8_t stack_nmi[], stack_nmi_top[], stack_mc[], stack_mc_top[];
@@ -381,14 +383,30 @@ void processors_freeze(void)
     }
 }
 
+NORETURN void processor_become_first(processor_work_fn *function)
+{
+    msr_write(MSR_GS_BASE, (uint64_t)&first_processor);
+    boot_gdt[SEL_TSS / 8] &= ~((uint64_t)DESC_TSS_BUSY << 32);
+    asm volatile("lgdt %0; ltr %w1; mov %2, %%rsp; xor %%ebp, %%ebp; call *%3"
+                 :
+                 : "m"(gdt_pointer_va), "r"(SEL_TSS), "r"(boot_stack_top), "r"(function)
+                 : "memory");
+    __builtin_unreachable();
+}
+
 void processor_frozen(void)
 {
     __atomic_add_fetch(&frozen, 1, __ATOMIC_RELEASE);
 }
 
+struct processor *processor_self(void)
+{
+    return listed != NULL ? this_processor() : &first_processor;
+}
+
 uint32_t processor_number(void)
 {
-    return listed != NULL ? this_processor()->number : first_processor.number;
+    return processor_self()->number;
 }
 
 /* In whose area a place is; NULL: in nobody's. */

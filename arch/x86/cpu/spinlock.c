@@ -66,8 +66,8 @@ static void note_unlock(struct spinlock *lock, struct processor *self)
 
 void spin_check_sleep(void)
 {
-    if (BERTH_DEBUG && this_processor()->held != NULL) {
-        misused(this_processor()->held, "goes to sleep, and holds it");
+    if (BERTH_DEBUG && processor_self()->held != NULL) {
+        misused(processor_self()->held, "goes to sleep, and holds it");
     }
 }
 
@@ -97,7 +97,7 @@ static bool wait_for_turn(const struct spinlock *lock, uint32_t ticket, uint64_t
 
 bool spin_lock_within(struct spinlock *lock, uint64_t ticks)
 {
-    struct processor *const self = this_processor();
+    struct processor *const self = processor_self();
 
     if (BERTH_DEBUG) {
         check_lock(lock, self);
@@ -126,7 +126,7 @@ void spin_lock(struct spinlock *lock)
 void spin_unlock(struct spinlock *lock)
 {
     if (BERTH_DEBUG) {
-        note_unlock(lock, this_processor());
+        note_unlock(lock, processor_self());
     }
     __atomic_store_n(&lock->holder, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);

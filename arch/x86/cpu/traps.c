@@ -313,7 +313,10 @@ NORETURN void trap_report(const struct trap_frame *frame)
     const struct processor *const processor = processor_that_reports(frame);
 
     /* One processor reports: what another one has to say then (that it was stopped, as a rule) is not heard. */
-    if (log_lock_seize()) {
+    const bool is_first = log_lock_seize();
+
+    machine_leave_failed(frame->vector, frame->rip);
+    if (is_first) {
         report.frame = *frame;
         report.processor = processor;
         report.stack = stack_name(frame, processor);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "abi/acpi.h"
+#include "compiler.h"
 #include "instructions.h"
 #include "page_tables.h"
 #include "physmap.h"
@@ -63,23 +64,23 @@ struct tsc_rate tsc_rate_by_cpuid(void)
     return tsc_rate_told(&told);
 }
 
-bool tsc_is_invariant(void)
+INIT bool tsc_is_invariant(void)
 {
     return cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_POWER &&
            (cpuid(CPUID_EXT_POWER).edx >> CPUID_EXT_INVARIANT_BIT & 1) != 0;
 }
 
-static uint32_t hpet_read(size_t offset)
+static INIT uint32_t hpet_read(size_t offset)
 {
     return hpet[offset / sizeof(*hpet)];
 }
 
-static void hpet_configure(uint32_t value)
+static INIT void hpet_configure(uint32_t value)
 {
     hpet[HPET_CONFIGURATION / sizeof(*hpet)] = value;
 }
 
-static uint32_t pit_read(void)
+static INIT uint32_t pit_read(void)
 {
     uint32_t low;
 
@@ -88,7 +89,7 @@ static uint32_t pit_read(void)
     return low | (uint32_t)port_read8(PIT_CHANNEL_2) << 8;
 }
 
-static uint32_t counter_read(enum tsc_source which)
+static INIT uint32_t counter_read(enum tsc_source which)
 {
     switch (which) {
     case TSC_BY_HPET:
@@ -101,7 +102,7 @@ static uint32_t counter_read(enum tsc_source which)
 }
 
 /* The time-stamp counter is taken in the middle of the other's reading. */
-static struct reading reading_take(enum tsc_source which)
+static INIT struct reading reading_take(enum tsc_source which)
 {
     struct reading best = {0};
     uint64_t shortest = UINT64_MAX;
@@ -119,7 +120,7 @@ static struct reading reading_take(enum tsc_source which)
     return best;
 }
 
-static void watch(enum tsc_source which, struct time_counter counter)
+static INIT void watch(enum tsc_source which, struct time_counter counter)
 {
     counters[which].counter = counter;
     if (counter.hz != 0) {
@@ -128,7 +129,7 @@ static void watch(enum tsc_source which, struct time_counter counter)
 }
 
 /* Whether registers may be at this place. */
-static bool hpet_is_possible(paddr_t at, const struct memmap *map)
+static INIT bool hpet_is_possible(paddr_t at, const struct memmap *map)
 {
     const uint64_t page = align_down(at.pa, PAGE_BYTES);
 
@@ -137,7 +138,7 @@ static bool hpet_is_possible(paddr_t at, const struct memmap *map)
            !memmap_touches_ram(map, (struct prange){page, page + PAGE_BYTES});
 }
 
-static void hpet_watch(paddr_t at)
+static INIT void hpet_watch(paddr_t at)
 {
     struct time_counter counter;
 
@@ -154,7 +155,7 @@ static void hpet_watch(paddr_t at)
     watch(TSC_BY_HPET, counter);
 }
 
-void tsc_rate_watch(const struct acpi_info *acpi, const struct memmap *map)
+INIT void tsc_rate_watch(const struct acpi_info *acpi, const struct memmap *map)
 {
     if (tsc_rate_by_cpuid().hz != 0) {
         return;
@@ -169,7 +170,7 @@ void tsc_rate_watch(const struct acpi_info *acpi, const struct memmap *map)
 }
 
 /* Since the first reading, if that is no longer ago than the counter takes to wrap. */
-static struct tsc_measured measure(enum tsc_source which, bool may_wait)
+static INIT struct tsc_measured measure(enum tsc_source which, bool may_wait)
 {
     struct beside *const beside = &counters[which];
     const struct time_counter counter = beside->counter;
@@ -199,7 +200,7 @@ static struct tsc_measured measure(enum tsc_source which, bool may_wait)
 }
 
 /* By the channel that drives the speaker, which stays silent. */
-static struct tsc_measured pit_measure(void)
+static INIT struct tsc_measured pit_measure(void)
 {
     const uint8_t gate = port_read8(PIT_GATE_PORT);
     struct tsc_measured measured;
@@ -217,7 +218,7 @@ static struct tsc_measured pit_measure(void)
     return measured;
 }
 
-struct tsc_rate tsc_rate_find(bool may_wait)
+INIT struct tsc_rate tsc_rate_find(bool may_wait)
 {
     const struct tsc_rate told = tsc_rate_by_cpuid();
     struct tsc_measured measured[TSC_COUNTERS] = {0};

@@ -17,7 +17,7 @@ struct clock {
     uint64_t passed; /* its ticks since the start */
 };
 
-/* Choose a counter. */
+/* Choose a counter. @acpi  NULL: not read yet */
 struct clock clock_choose(const struct acpi_info *acpi);
 
 /* The time is 0 now. */

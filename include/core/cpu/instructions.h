@@ -20,6 +20,19 @@ static inline uint8_t port_read8(uint16_t port)
     return value;
 }
 
+static inline void port_write16(uint16_t port, uint16_t value)
+{
+    asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint16_t port_read16(uint16_t port)
+{
+    uint16_t value;
+
+    asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
 static inline void port_write32(uint16_t port, uint32_t value)
 {
     asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");

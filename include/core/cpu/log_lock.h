@@ -19,4 +19,7 @@ void log_lock_start(void);
  */
 bool log_lock_seize(void);
 
+/* The processor that has done so goes on as the first one: it still has the log. */
+void log_lock_keep(void);
+
 #endif

@@ -79,6 +79,14 @@ void page_tables_take_back(void);
  */
 void page_tables_remove(const void *start, const void *end);
 
+/*
+ * Be on the boot tables, which map the low 4 GiB with all that the firmware keeps there, at their own addresses, too:
+ * the final ones end, if they are in force.
+ *
+ * @return  where the image is
+ */
+paddr_t page_tables_retreat(void);
+
 /* Switch to the boot tables of an image at `image`: the low 4 GiB at their own addresses, writable and executable. */
 void page_tables_use_boot(paddr_t image);
 

@@ -67,6 +67,9 @@ static inline struct processor *this_processor(void)
     return self;
 }
 
+/* The same at any time: when there is no other processor, it is the first one, in the EFI stage, too. */
+struct processor *processor_self(void);
+
 /* Of the calling processor; 0 for the first one, and at any time when there is no other: in the EFI stage, too. */
 uint32_t processor_number(void);
 
@@ -125,6 +128,13 @@ void processors_put_back(void);
 void processors_freeze(void);
 /* This one has been stopped by that: said by itself, before it halts. */
 void processor_frozen(void);
+
+/*
+ * Go on with a function as the first processor: on its ordinary stack from the top, and with its descriptor tables.
+ * These are in the image, where the boot tables map them, too. The first one itself, if it is not the caller, has been
+ * stopped.
+ */
+NORETURN void processor_become_first(processor_work_fn *function);
 
 /* Called from boot/trampoline.S alone, on the processor's own stack. */
 NORETURN void processor_main(struct processor *self);

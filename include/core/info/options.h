@@ -3,10 +3,11 @@
  *
  *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,acpi,vga,fb | none
  *   loglevel=error|warning|info|debug
- *   dom0=auto|native|hvm|pvh|pv     reboot
+ *   dom0=auto|native|hvm|pvh|pv     panic=halt|reboot|poweroff     reboot[=SECONDS]     noreboot
  *   debug=[ap-]FAULT   raise a fault on purpose; ap-: on another processor. FAULT is int-N (vector N, 0 to 31), or a
  *                      word of enum debug_fault
  *   debug=locks|lock-WHAT   test locks, misuse one: builds with DEBUG=1
+ *   debug=reset|poweroff                  leave the machine without one
  *
  * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
  * backslash inside them quotes the next character. Of an option given twice the last one counts.
@@ -68,7 +69,20 @@ enum debug_fault {
     DEBUG_LOCK_WAIT,
     DEBUG_LOCK_DEAD,
     DEBUG_LOCK_KEPT,
+    DEBUG_RESET, /* no faults: these two leave the machine */
+    DEBUG_POWER_OFF,
 };
+
+/* What happens after a fatal error. */
+struct after_error {
+    enum {
+        AFTER_ERROR_HALT,
+        AFTER_ERROR_REBOOT,
+        AFTER_ERROR_POWER_OFF,
+    } action;
+    uint32_t delay_s; /* before a reboot: 0 to REBOOT_SECONDS_MAX */
+};
+#define REBOOT_SECONDS_MAX 3600
 
 /* A console on a serial line. */
 struct com_option {
@@ -86,7 +100,7 @@ struct options {
     bool acpi_named;
     enum log_level log_level;
     enum dom0_mode dom0;
-    bool reboot; /* after a fatal error, instead of staying halted */
+    struct after_error after_error;
     enum debug_fault debug_fault;
     uint8_t debug_vector;
     bool debug_on_other;    /* on another processor than the first one */
@@ -95,9 +109,9 @@ struct options {
 };
 
 /*
- * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other
- * end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is not asked,
- * unless console= names it.
+ * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto, panic=halt. COM2 may have anything
+ * on its other end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is
+ * not asked, unless console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);
 
