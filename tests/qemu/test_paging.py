@@ -107,7 +107,7 @@ def test_null_pointers_fault(case):
 
 # --- guard pages ------------------------------------------------------------------------------------------------------
 
-FAULT_STACK, FIRST_STACK, OTHER_STACK = 8 << 10, 12 << 10, 8 << 10
+FAULT_STACK, FIRST_STACK, OTHER_STACK = 4 << 10, 12 << 10, 8 << 10
 PROCESSORS = 4
 # One processor of `info registers -a`; the task register's base is where its task state segment is.
 PROCESSOR = re.compile(r"RSP=([0-9a-f]+).*?^TR =\S+ ([0-9a-f]+).*?CR3=([0-9a-f]+)", re.MULTILINE | re.DOTALL)
