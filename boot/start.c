@@ -158,21 +158,22 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
 }
 
 static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
-                                 struct prange image, uint32_t devices)
+                                 struct prange image, uint32_t devices, uint32_t processors)
 {
     struct prange room;
 
-    require(
-        placement_tables(map, image, modules_busy(info), page_tables_bytes(map, devices), &room));
+    require(placement_tables(map, image, modules_busy(info),
+                             page_tables_bytes(map, devices, processors), &room));
     return room;
 }
 
 /* From the boot tables to the final ones. Returns where they are. */
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
-                                  const struct memmap *map, struct prange image)
+                                  const struct memmap *map, struct prange image,
+                                  uint32_t processors)
 {
     const struct device_list devices = console_devices(map, caps->physical_bits);
-    const struct prange room = tables_room(info, map, image, devices.count);
+    const struct prange room = tables_room(info, map, image, devices.count, processors);
 
     if (!page_tables_build(map, caps, (paddr_t){image.start}, devices, room)) {
         fatal("the page tables do not fit the memory counted for them", "report this defect");
@@ -192,7 +193,7 @@ void start_rehearse(const struct entry_regs *regs)
     map = stage_memmap(info, &caps);
     image = image_at(image_target(regs, info, map));
     guest_prepare(info, guest_rsdp(info), map, image,
-                  tables_room(info, map, image, PAGE_TABLES_DEVICES));
+                  tables_room(info, map, image, PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX));
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)
@@ -212,7 +213,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     report_modules(info);
     report_acpi(acpi);
 
-    const struct prange tables = stage_paging(info, &caps, map, image);
+    const struct prange tables = stage_paging(info, &caps, map, image, acpi->processors_enabled);
 
     report_cpu(stage_processors(acpi, map, all_busy(info, image, tables)));
     debug_fault_raise(&options);

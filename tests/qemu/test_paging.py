@@ -52,9 +52,9 @@ def is_ram_page(log, pa):
     return any(first < pa + PAGE and pa <= last for first, last, kind in log.memory if kind == "ram")
 
 
-def guard_pages(case):
+def guard_pages(debug_image):
     """Of the image: one below each of the first processor's stacks."""
-    at = symbols(case.debug_image)
+    at = symbols(debug_image)
     return {at[stack] - LINK_VA - PAGE for stack in ("stack_df", "stack_nmi", "stack_mc", "boot_stack")}
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_mapped_but_the_image_ram_and_the_screen(case, cpu, base):
         assert "U" not in letters
 
     image = pages.image()
-    assert sorted(image) == sorted(set(range(0, max(image) + PAGE, PAGE)) - guard_pages(case))
+    assert sorted(image) == sorted(set(range(0, max(image) + PAGE, PAGE)) - guard_pages(case.debug_image))
     assert pages.areas() == {}
     for offset, (pa, _) in image.items():
         assert pa == log.base + offset
