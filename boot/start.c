@@ -188,9 +188,10 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
 
 /* Room for the final page tables and, at its end, for the page allocator's first extents. */
 static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
-                                 struct prange image, uint32_t devices)
+                                 struct prange image, uint32_t devices, uint32_t processors)
 {
-    const uint64_t bytes = page_tables_bytes(map, devices) + page_alloc_bytes(map, BUSY_MAX);
+    const uint64_t bytes =
+        page_tables_bytes(map, devices, processors) + page_alloc_bytes(map, BUSY_MAX);
     struct prange room;
 
     require(placement_tables(map, image, modules_busy(info), bytes, &room));
@@ -204,10 +205,11 @@ static struct prange extents_room(const struct memmap *map, struct prange tables
 
 /* From the boot tables to the final ones. Returns tables_room(). */
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
-                                  const struct memmap *map, struct prange image)
+                                  const struct memmap *map, struct prange image,
+                                  uint32_t processors)
 {
     const struct device_list devices = console_devices(map, caps->physical_bits);
-    const struct prange room = tables_room(info, map, image, devices.count);
+    const struct prange room = tables_room(info, map, image, devices.count, processors);
 
     if (!page_tables_build(map, caps, (paddr_t){image.start}, devices,
                            (struct prange){room.start, extents_room(map, room).start})) {
@@ -243,8 +245,9 @@ void start_rehearse(const struct entry_regs *regs)
     require(boot_info_fill(regs, &boot_info_storage));
     map = stage_memmap(info, &caps);
     image = image_at(image_target(regs, info, map));
-    guest_prepare(info, guest_rsdp(info), map, image,
-                  guest_busy(tables_room(info, map, image, PAGE_TABLES_DEVICES)));
+    guest_prepare(
+        info, guest_rsdp(info), map, image,
+        guest_busy(tables_room(info, map, image, PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX)));
 }
 
 /* Measuring the counter may take a millisecond or two: only for those who read what comes of it. */
@@ -278,7 +281,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     phase_end(PHASE_LOG);
 
     console_acpi(acpi, map);
-    const struct prange tables = stage_paging(info, &caps, map, image);
+    const struct prange tables = stage_paging(info, &caps, map, image, acpi->processors_enabled);
     phase_end(PHASE_PAGING);
 
     stage_memory(map, all_busy(info, image, tables), tables);

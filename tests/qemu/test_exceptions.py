@@ -12,7 +12,7 @@ NAMES = {
 }
 REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
              "r15", "rip", "rflags", "cs", "ss", "cr0", "cr2", "cr3", "cr4", "efer"]
-FAULT_STACK_BYTES = 0x2000
+FAULT_STACK_BYTES = 0x1000
 # A machine check as QEMU's monitor injects one: bank 0, an uncorrected error, and "in progress".
 MCI_STATUS_UNCORRECTED = 0xBE00000000000000
 MCG_STATUS_IN_PROGRESS = 0x4

@@ -59,9 +59,9 @@ def is_ram_page(log, pa):
     return any(first < pa + PAGE and pa <= last for first, last, kind in log.memory if kind == "ram")
 
 
-def guard_pages(case):
+def guard_pages(debug_image):
     """Of the image: one below each of the first processor's stacks."""
-    at = symbols(case.debug_image)
+    at = symbols(debug_image)
     return {at[stack] - LINK_VA - PAGE for stack in ("stack_df", "stack_nmi", "stack_mc", "boot_stack")}
 
 
@@ -77,7 +77,7 @@ def test_nothing_is_mapped_but_the_image_ram_and_the_screen(case, cpu, base):
         assert "U" not in letters
 
     image = pages.image()
-    assert sorted(image) == sorted(set(range(0, max(image) + PAGE, PAGE)) - guard_pages(case))
+    assert sorted(image) == sorted(set(range(0, max(image) + PAGE, PAGE)) - guard_pages(case.debug_image))
     assert pages.areas() == {}
     for offset, (pa, _) in image.items():
         assert pa == log.base + offset
@@ -113,7 +113,7 @@ def test_null_pointers_fault(case):
 
 # --- guard pages ------------------------------------------------------------------------------------------------------
 
-FAULT_STACK, FIRST_STACK, OTHER_STACK = 8 << 10, 12 << 10, 8 << 10
+FAULT_STACK, FIRST_STACK, OTHER_STACK = 4 << 10, 12 << 10, 8 << 10
 PROCESSORS = 4
 # One processor of `info registers -a`; the task register's base is where its task state segment is.
 PROCESSOR = re.compile(r"RSP=([0-9a-f]+).*?^TR =\S+ ([0-9a-f]+).*?CR3=([0-9a-f]+)", re.MULTILINE | re.DOTALL)

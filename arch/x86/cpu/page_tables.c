@@ -24,7 +24,7 @@ static struct page_pool pool;
 static uint32_t pages_before_lending;
 static paddr_t image_mapped; /* while the final tables are in force */
 
-INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
+INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t processors)
 {
     const struct prange high = {IDENTITY_MAP_BYTES, UINT64_MAX};
     uint64_t pages = paging_pages_for_ram(map, IDENTITY_MAP_BYTES);
@@ -35,7 +35,7 @@ INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices)
     pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
     pages += PAGING_PAGES_FOR_SMALL; /* the HPET */
     pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
-    pages += stacks_pages_for_areas(ACPI_PROCESSORS_MAX);
+    pages += processors > 1 ? stacks_pages_for_areas(processors) : 0;
     if (memmap_touches_ram(map, high)) {
         pages += PAGING_PAGES_FOR_4_GIB; /* page_tables_add */
     }

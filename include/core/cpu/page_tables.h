@@ -26,8 +26,13 @@ struct device_list {
 };
 #define PAGE_TABLES_DEVICES 4
 
-/* How much memory they take at most, with so many devices: whole pages. */
-uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices);
+/*
+ * How much memory they take at most: whole pages.
+ *
+ * @devices     how many device_list names
+ * @processors  how many ACPI names; where that is one, no other is started
+ */
+uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t processors);
 
 /*
  * Build them, and switch to them.
@@ -59,7 +64,7 @@ bool page_tables_add_device(paddr_t page);
  * Map the areas of other processors, from PROCESSOR_AREAS_START on, with a guard page below each stack.
  *
  * @areas   PROCESSOR_AREA_BYTES for each
- * @count   below ACPI_PROCESSORS_MAX
+ * @count   not more than were counted
  * @return  false when the tables do not fit: they were counted wrongly
  */
 bool page_tables_add_areas(paddr_t areas, uint32_t count);
