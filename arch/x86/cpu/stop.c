@@ -7,6 +7,7 @@
 
 #include "instructions.h"
 #include "log.h"
+#include "log_lock.h"
 #include "x86/ports.h"
 
 static bool reboot_wanted;
@@ -34,6 +35,7 @@ NORETURN void machine_stop(void)
     if (exit_first != NULL) {
         exit_first();
     }
+    log_lock_seize();
     if (reboot_wanted) {
         log_line(LOG_ERROR, "rebooting");
         port_write8(KEYBOARD_COMMAND, KEYBOARD_RESET);

@@ -16,7 +16,7 @@ void machine_stop_configure(bool reboot);
  */
 void machine_stop_configure_exit(void (*way_back)(void));
 
-/* Print "halted" and halt for good; or restart the machine. */
+/* Stop all processors, print "halted" as the last line, and halt for good; or restart the machine. */
 NORETURN void machine_stop(void);
 
 /* Halt the calling processor alone, for good, without a word. */
