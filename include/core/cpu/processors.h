@@ -71,8 +71,8 @@ const struct processor *processor_online(uint32_t index);
 bool processor_call(uint32_t index, processor_work_fn *work);
 
 /*
- * Let all of them and the caller do something at the same time, and wait for it, three seconds from the last one on that
- * is done.
+ * Let all of them and the caller do something at the same time, and wait for it, three seconds from the last one on
+ * that is done.
  *
  * @return  false when one of them was not done in time
  */
