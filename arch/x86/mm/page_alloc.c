@@ -150,12 +150,9 @@ static uint64_t place_of(const struct page_leaf *leaf, uint64_t address)
     return low;
 }
 
-/* The first extent that ends above the address, in whichever leaf; NULL when none does. */
-static struct extent *extent_from(const struct page_alloc *alloc, uint64_t address)
+/* The extent at a place, which may be the first one of the next leaf; NULL at the end of all. */
+static struct extent *extent_at(struct page_leaf *leaf, uint64_t at)
 {
-    struct page_leaf *leaf = leaf_of(alloc, address);
-    uint64_t at = place_of(leaf, address);
-
     if (at == leaf->count) {
         leaf = leaf->higher;
         at = 0;
@@ -163,8 +160,17 @@ static struct extent *extent_from(const struct page_alloc *alloc, uint64_t addre
     return leaf != NULL ? &leaf->extents[at] : NULL;
 }
 
-static void extent_add(struct page_alloc *alloc, struct page_leaf *leaf, uint64_t at,
-                       struct extent extent)
+/* The first extent that ends above the address, in whichever leaf; NULL when none does. */
+static struct extent *extent_from(const struct page_alloc *alloc, uint64_t address)
+{
+    struct page_leaf *const leaf = leaf_of(alloc, address);
+
+    return extent_at(leaf, place_of(leaf, address));
+}
+
+/* Returns the leaf that it is in now. */
+static struct page_leaf *extent_add(struct page_alloc *alloc, struct page_leaf *leaf, uint64_t at,
+                                    struct extent extent)
 {
     if (leaf->count == LEAF_EXTENTS) {
         /* What comes in order of address fills whole leaves. */
@@ -182,6 +188,7 @@ static void extent_add(struct page_alloc *alloc, struct page_leaf *leaf, uint64_
     extents_copy(&leaf->extents[at + 1], &leaf->extents[at], leaf->count - at);
     leaf->extents[at] = extent;
     leaf->count++;
+    return leaf;
 }
 
 static void extent_drop(struct page_alloc *alloc, struct page_leaf *leaf, uint64_t at)
@@ -254,8 +261,7 @@ static struct page_leaf *extent_put(struct page_alloc *alloc, struct page_leaf *
         leaf = leaf->higher;
         at = 0;
     }
-    extent_add(alloc, leaf, at, extent);
-    return leaf_of(alloc, extent.start);
+    return extent_add(alloc, leaf, at, extent);
 }
 
 /* Put a range in where nothing is, together with its neighbours if they are of its kind. */
@@ -264,7 +270,7 @@ static void range_put(struct page_alloc *alloc, struct prange range, enum page_s
     struct page_leaf *const home = leaf_of(alloc, range.start);
     const uint64_t at = place_of(home, range.start);
     struct extent *const below = at > 0 ? &home->extents[at - 1] : NULL;
-    struct extent *const above = extent_from(alloc, range.start);
+    struct extent *const above = extent_at(home, at);
     const bool joins_below =
         below != NULL && below->state == state && extent_end(below) == range.start;
     const bool joins_above = above != NULL && above->state == state && above->start == range.end;
@@ -458,18 +464,20 @@ struct status page_alloc_reserve(struct page_alloc *alloc, struct prange range)
 bool page_alloc_next(const struct page_alloc *alloc, uint64_t from, uint32_t states,
                      struct prange *range)
 {
-    const struct extent *extent = extent_from(alloc, from);
+    const struct page_leaf *leaf = leaf_of(alloc, from);
 
-    while (extent != NULL && (PAGE_SET(extent->state) & states) == 0) {
-        from = extent_end(extent);
-        extent = extent_from(alloc, from);
+    for (uint64_t at = place_of(leaf, from); leaf != NULL; leaf = leaf->higher, at = 0) {
+        for (; at < leaf->count; at++) {
+            const struct extent *const extent = &leaf->extents[at];
+
+            if ((PAGE_SET(extent->state) & states) != 0) {
+                range->start = extent->start > from ? extent->start : from;
+                range->end = extent_end(extent);
+                return true;
+            }
+        }
     }
-    if (extent == NULL) {
-        return false;
-    }
-    range->start = extent->start > from ? extent->start : from;
-    range->end = extent_end(extent);
-    return true;
+    return false;
 }
 
 /* --- the beginning ------------------------------------------------------------------------- */

@@ -28,7 +28,10 @@ void machine_stop_configure_exit(void (*way_back)(void));
  */
 void machine_stop_know(const struct boot_info *info, const struct acpi_info *acpi);
 
-/* After a fatal error: do what the command line wants; print "halted" and halt for good where that is it. */
+/*
+ * After a fatal error: stop all processors, and do what the command line wants; print "halted" as the last line and halt
+ * for good where that is it.
+ */
 NORETURN void machine_stop(void);
 
 /* Restart the machine, or switch it off, by one way after the other. Halts where none works. */
