@@ -29,8 +29,8 @@ void machine_stop_configure_exit(void (*way_back)(void));
 void machine_stop_know(const struct boot_info *info, const struct acpi_info *acpi);
 
 /*
- * After a fatal error: stop all processors, and do what the command line wants; print "halted" as the last line and halt
- * for good where that is it.
+ * After a fatal error: stop all processors, and do what the command line wants; print "halted" as the last line and
+ * halt for good where that is it.
  */
 NORETURN void machine_stop(void);
 
