@@ -284,6 +284,15 @@ def test_processors_that_no_list_names_are_left_alone_by_a_report(case):
         assert_report(vm.wait_halted(), UD, "ud_raise")
 
 
+def test_an_nmi_to_processors_that_no_list_names(case):
+    """They have a descriptor table, gates and, one at a time, a stack for it all the same."""
+    with Stopped(case, AcpiWorld(case, [madt(local_apic(0), local_apic(2))]), ["-smp", "6"]) as vm:
+        vm.run_to(vm.symbols["guest_prepare"])
+        vm.qmp("inject-nmi")
+        log = vm.wait_halted()
+    assert len(log.errors) == 1 and Dump(log).vector == NMI
+
+
 # --- faults of the report ---------------------------------------------------------------------------------------------
 
 VGA_PAGE = 0xFFFF8300000B8000
