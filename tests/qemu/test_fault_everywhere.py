@@ -284,20 +284,31 @@ def test_processors_that_no_list_names_are_left_alone_by_a_report(case):
         assert_report(vm.wait_halted(), UD, "ud_raise")
 
 
+def test_an_nmi_to_processors_that_no_list_names(case):
+    """They have a descriptor table, gates and, one at a time, a stack for it all the same."""
+    with Stopped(case, AcpiWorld(case, [madt(local_apic(0), local_apic(2))]), ["-smp", "6"]) as vm:
+        vm.run_to(vm.symbols["guest_prepare"])
+        vm.qmp("inject-nmi")
+        log = vm.wait_halted()
+    assert len(log.errors) == 1 and Dump(log).vector == NMI
+
+
 # --- faults of the report ---------------------------------------------------------------------------------------------
 
 VGA_PAGE = 0xFFFF8300000B8000
 
 
 def unmap(vm, va):
-    """Take a page out of the running tables. Nobody has used it since these tables are in force."""
-    table = vm.gdb.register(gdb.CR3) & pagewalk.ADDRESS
+    """Take a page out of the running tables."""
+    top = vm.gdb.register(gdb.CR3)
+    table = top & pagewalk.ADDRESS
     for level in (4, 3, 2, 1):
         place = table + 8 * (va >> pagewalk.LEVEL_SHIFT[level] & 511)
         entry = int.from_bytes(vm.gdb.read(place, 8), "little")
         assert entry & pagewalk.PRESENT and not (level > 1 and entry & pagewalk.LARGE)
         table = entry & pagewalk.ADDRESS
     vm.gdb.write(place, bytes(8))
+    vm.gdb.set_register(gdb.CR3, top)
 
 
 def test_a_console_that_faults_is_left_out_and_the_others_have_it_all(case):
@@ -312,6 +323,21 @@ def test_a_console_that_faults_is_left_out_and_the_others_have_it_all(case):
     assert [line for line in log.errors if "while reporting another one: a console is left out" in line] == \
         log.errors[:1] and len(log.errors) == 2
     assert log.one("cause: ").endswith("(physical memory): not mapped")
+
+
+def test_a_console_that_faults_in_a_report_is_left_out_at_once(case):
+    world = BerthWorld(case)
+    world.cmdline = "debug=ud"
+    with Stopped(case, world, ["-vga", "std"]) as vm:
+        vm.run_to(vm.symbols["debug_fault_raise"])
+        unmap(vm, VGA_PAGE)
+        log = vm.wait_halted()
+    assert len(log.errors) == 2
+    assert re.match(r"exception 14 \(#PF page fault\) at .* while reporting another one: a console is left out",
+                    log.errors[0])
+    dump = Dump(log)
+    check_registers(dump)
+    assert dump.vector == UD and dump.backtrace[:2] == ["ud_raise", "debug_fault_raise"]
 
 
 def test_a_part_of_the_report_that_faults_costs_that_part(case):

@@ -115,7 +115,7 @@ static INIT void start_page_vectors(const struct start_page *page, uint32_t at)
     const uint32_t park16 = (uint32_t)(trampoline_park16 - trampoline_start);
     const uint32_t park32 = at + (uint32_t)(trampoline_park32 - trampoline_start);
 
-    for (unsigned int vector = 0; vector < VECTOR_COUNT; vector++) {
+    for (size_t vector = 0; vector < VECTOR_COUNT; vector++) {
         uint8_t *const gate = page->bytes + TRAMPOLINE_GATES + vector * GATE32_BYTES;
 
         word_write(page->bytes + TRAMPOLINE_VECTORS + vector * VECTOR16_BYTES,
@@ -127,7 +127,7 @@ static INIT void start_page_vectors(const struct start_page *page, uint32_t at)
 
 static INIT void start_idt_fill(void)
 {
-    for (unsigned int vector = 0; vector <= VECTOR_WAKE; vector++) {
+    for (size_t vector = 0; vector <= VECTOR_WAKE; vector++) {
         start_idt[2 * vector] = boot_idt[2 * vector] & ~GATE_STACK;
         start_idt[2 * vector + 1] = boot_idt[2 * vector + 1];
     }

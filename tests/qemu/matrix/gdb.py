@@ -78,6 +78,10 @@ class Gdb:
             raise GdbError(f"QEMU has no register {number}")
         return int.from_bytes(bytes.fromhex(answer), "little")
 
+    def set_register(self, number, value):
+        """One of 64 bits. What is written to %cr3 makes the processor forget what it remembers of page tables."""
+        self._order(f"P{number:x}={value.to_bytes(8, 'little').hex()}")
+
     def read(self, address, count):
         data = b""
         while len(data) < count:
