@@ -54,8 +54,19 @@ PURE := arch/x86/lib boot/info arch/x86/mm arch/x86/guest/image arch/x86/guest/p
 PRIV := boot efi arch/x86/cpu arch/x86/dev arch/x86/guest/native
 
 PURE_SOURCES := $(sort $(foreach d,$(PURE),$(wildcard $(d)/*.c)))
-PRIV_SOURCES := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c)))
+# What only an image with DEBUG=1 has.
+DEBUG_SOURCES := boot/debug_locks.c
+PRIV_SOURCES := $(filter-out $(if $(filter 1,$(DEBUG)),,$(DEBUG_SOURCES)),$(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.c))))
 ASM_SOURCES  := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.S)))
+
+# What only the boot needs. These files' code, constants and NOINIT memory are linked as init sections and given back
+# before the guest starts (include/core/cpu/init.h); so are functions marked INIT of other files. `make init` checks that
+# nothing that stays uses them.
+INIT_SOURCES := $(filter-out boot/handover.c boot/info/serial.c boot/info/number.c, \
+                  $(wildcard boot/*.c boot/info/*.c efi/*.c arch/x86/guest/image/*.c)) \
+                arch/x86/mm/memmap.c arch/x86/mm/placement.c arch/x86/cpu/caps.c arch/x86/cpu/tsc_rate.c \
+                arch/x86/dev/pci_serial.c arch/x86/lib/pci.c
+INIT_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(INIT_SOURCES))
 TARGET_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(ASM_SOURCES) $(PRIV_SOURCES) $(PURE_SOURCES))
 
 core_includes = $(foreach d,$(1),-Iinclude/core/$(d))
@@ -112,11 +123,13 @@ $(BUILD)/font.o: $(BUILD)/font.S
 TARGET_OBJECTS += $(BUILD)/font.o
 
 # --- objects -----------------------------------------------------------------------------------------------------
-$(BUILD)/boot/report.c.o $(BUILD)/arch/x86/cpu/image.c.o: $(BUILD)/include/version.h
+$(BUILD)/boot/report.c.o $(BUILD)/boot/debug.c.o $(BUILD)/arch/x86/cpu/image.c.o $(BUILD)/arch/x86/cpu/spinlock.c.o: \
+  $(BUILD)/include/version.h
 
-$(BUILD)/%.c.o: %.c $(GENERATED)
+$(BUILD)/%.c.o: %.c Makefile $(GENERATED)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TARGET_CFLAGS) $(if $(filter efi/%,$<),,$(GUARDED_CFLAGS)) $(call core_includes,$(SEES_$(call folder,$<))) -MMD -MP -c -o $@ $<
+	$(if $(filter $@,$(INIT_OBJECTS)),$(Q)$(OBJCOPY) --prefix-alloc-sections=.init $@)
 
 $(BUILD)/%.S.o: %.S $(GENERATED)
 	@mkdir -p $(@D)

@@ -2,8 +2,10 @@
  * The layout of the image, and everything the code assumes about it as an ASSERT.
  *
  * One loadable segment, linked at IMAGE_LINK_VA and suggested for IMAGE_LINK_PA. What the file holds comes first,
- * memory that the loader need not fill (stacks, large tables) last. Code comes before everything whose size differs
- * between the two passes of the link. Each part begins at a page, because the PE header gives it rights of its own.
+ * memory that the loader need not fill (stacks, large tables) last. What only the boot needs is in pages of its own,
+ * where code and constants meet, and among the memory that is not in the file: two ranges, which cpu/init.c gives back.
+ * Code comes before everything whose size differs between the two passes of the link. Each part begins at a page,
+ * because the PE header gives it rights of its own.
  */
 #include "abi/multiboot_headers.h"
 #include "x86/address_map.h"
@@ -36,14 +38,24 @@ SECTIONS
 
     .text : {
         __text_start = .;
-        *(.text.entry)
         *(.text .text.*)
+        . = ALIGN(PAGE_BYTES);
+        __init_start = .;
+        *(.init.text.entry)
+        *(.init.text .init.text.*)
         . = ALIGN(PAGE_BYTES);
         __text_end = .;
     } :image =0xcccccccc
 
-    .rodata : {
+    /* By itself, so that no string of it is shared with what stays. */
+    .init.rodata : {
         __rodata_start = .;
+        *(.init.rodata .init.rodata.*)
+        . = ALIGN(PAGE_BYTES);
+        __init_end = .;
+    } :image
+
+    .rodata : {
         *(.rodata .rodata.*)
         . = ALIGN(8);
     } :image
@@ -93,7 +105,7 @@ SECTIONS
     .data : {
         __data_start = .;
         KEEP(*(.data.page_tables))
-        *(.data .data.*)
+        *(.data .data.* .init.data .init.data.*)
         . = ALIGN(PAGE_BYTES);
         __file_end = .;
     } :image
@@ -101,7 +113,7 @@ SECTIONS
     .bss (NOLOAD) : {
         . = ALIGN(8);
         __bss_start = .;
-        *(.bss .bss.[a-zA-Z0-9_]* COMMON)
+        *(.bss .bss.[a-zA-Z0-9_]* .init.bss .init.bss.[a-zA-Z0-9_]* COMMON)
         . = ALIGN(8);
         __bss_end = .;
     } :image
@@ -111,6 +123,10 @@ SECTIONS
         . = ALIGN(PAGE_BYTES);
         *(.bss..noinit)
         . = ALIGN(PAGE_BYTES);
+        __init_noinit_start = .;
+        *(.init.bss..noinit)
+        . = ALIGN(PAGE_BYTES);
+        __init_noinit_end = .;
         *(.bss..noinit.page)
         __stacks_start = .;
         *(.bss..stacks)
@@ -179,6 +195,9 @@ ASSERT((XEN_VIRT_START % L3_PAGE_BYTES) == 0, "the image's window is not aligned
 ASSERT(_end - _start <= IMAGE_SLOT_BYTES, "the image is larger than its slot")
 ASSERT(__file_end - _start <= 512 * 1024, "the image is larger than 512 KiB in the file")
 ASSERT(__head_end - _start <= PAGE_BYTES, "the headers are larger than their page")
+ASSERT(__text_end == ADDR(.init.rodata), "init sections are not contiguous")
+ASSERT(stage_handover < __init_start && native_start < __init_start, "the last stage would be given back")
+ASSERT(boot_stack < __init_noinit_start || boot_stack >= __init_noinit_end, "the stack would be given back")
 ASSERT(multiboot1_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the multiboot1 header is too far behind")
 ASSERT(multiboot2_header_end - _start <= MB1_HEADER_SEARCH - PAGE_BYTES, "the multiboot2 header is too far behind")
 ASSERT((multiboot2_header % MB2_HEADER_TAG_ALIGN) == 0, "the multiboot2 header is not aligned")
@@ -195,7 +214,7 @@ ASSERT((__stacks_start % PAGE_BYTES) == 0 && stack_df - __stacks_start == STACK_
 ASSERT((PROCESSOR_AREAS_START % L2_PAGE_BYTES) == 0, "the window of the processors' stacks is not aligned")
 ASSERT(trap_stubs > _start && boot_tss > _start, "the tables of the processor were dropped")
 ASSERT((trap_stubs & 0xffff) + VECTOR_COUNT * 16 <= 0x10000, "trap stubs cross a 64 KiB boundary")
-ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_BYTES_MOST, "the trampoline is too long")
+ASSERT(trampoline_end - trampoline_start <= TRAMPOLINE_CODE_MOST, "the trampoline is too long")
 ASSERT(SIZEOF(.got) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.got.plt) == 0, "there is a global offset table")
 ASSERT(SIZEOF(.plt) == 0, "there is a procedure linkage table")

@@ -1,9 +1,14 @@
 /*
  * Words before there is a console: COM1 (115200 8n1) and, where text is on display, the VGA screen; then a halt.
- * Only 32-bit code without paging comes here.
+ * Only 32-bit code without paging comes here: with an error, or by an exception, for which there is an IDT.
  */
 #include "x86/image.h"
 #include "x86/ports.h"
+#include "x86/segments.h"
+#include "x86/vectors.h"
+
+#define EARLY_STUB_BYTES 4
+#define HEX_DIGITS       8              /* of 32 bits */
 
 /* Wait until COM1 takes a character, but not for ever. Clobbers eax, ecx, edx. */
 .macro com1_wait
@@ -31,7 +36,7 @@
         com1_set UART_MODEM_CONTROL, UART_DTR_RTS
 .endm
 
-        .section .text.entry, "ax", @progbits
+        .section .text, "ax", @progbits
         .code32
 /*
  * Print "(BERTH) error: ", the message, and "(BERTH) halted".
@@ -137,17 +142,127 @@ early_error_nowhere:
         .endr
         jmp     early_halt
 
+/*
+ * Build the IDT of 32-bit code for where the image is now, and load it.
+ *
+ * IN       32-bit code without paging at the load base, SEL_CODE32 is flat code; esi = load base, esp = a stack
+ * OUT      every exception and NMI is an error in words: early_fault
+ * CLOBBERS eax, ecx, edx, edi.   FAIL never
+ * Source:  Intel SDM volume 3A, section 6.11 (gates)
+ */
+        .globl early_idt_load
+early_idt_load:
+        lea     sym_esi(early_stubs), %eax
+        lea     sym_esi(early_idt), %edi
+        mov     $VECTOR_COUNT, %ecx
+1:      movzwl  %ax, %edx
+        or      $SEL_CODE32 << 16, %edx
+        mov     %edx, (%edi)
+        mov     %eax, %edx
+        mov     $GATE_INTERRUPT << 8, %dx
+        mov     %edx, 4(%edi)
+        add     $EARLY_STUB_BYTES, %eax
+        add     $GATE32_BYTES, %edi
+        loop    1b
+
+/* The same where it has been built already: the image has not moved since. CLOBBERS edi */
+        .globl early_idt_reload
+early_idt_reload:
+        lea     sym_esi(early_idt), %edi
+        push    %edi
+        pushw   $VECTOR_COUNT * GATE32_BYTES - 1
+        lidt    (%esp)
+        add     $6, %esp
+        ret
+
+        .balign EARLY_STUB_BYTES
+early_stubs:
+        .set    vector, 0
+        .rept   VECTOR_COUNT
+        .balign EARLY_STUB_BYTES
+        push    $vector
+        jmp     early_fault
+        .set    vector, vector + 1
+        .endr
+        .org    early_stubs + VECTOR_COUNT * EARLY_STUB_BYTES   /* an error, should a stub be too long */
+
+/*
+ * IN       Intel SDM volume 3A, section 6.12.1: on the stack the vector, an error code for some, eip; flat data
+ *          segments
+ * LIVE     esi = load base; ecx = eip, edx = error code, until they are written down
+ * OUT      edi = the message: early_error.   CLOBBERS everything
+ * FAIL     a second one halts
+ */
+early_fault:
+        call    1f
+1:      pop     %esi
+        sub     $sym_offs(1b), %esi
+        btsl    $0, sym_esi(early_faults)
+        jc      early_halt
+        pop     %eax
+        xor     %edx, %edx
+        mov     $VECTORS_WITH_ERROR_CODE, %ecx
+        bt      %eax, %ecx
+        jnc     1f
+        pop     %edx
+1:      pop     %ecx
+        lea     sym_esi(fault_vector), %edi
+        call    hex_write
+        mov     %edx, %eax
+        lea     sym_esi(fault_code), %edi
+        call    hex_write
+        mov     %ecx, %eax
+        lea     sym_esi(fault_place), %edi
+        call    hex_write
+        mov     %esi, %eax
+        lea     sym_esi(fault_base), %edi
+        call    hex_write
+        lea     sym_esi(msg_fault), %edi
+        jmp     early_error
+
+/* IN eax = a number, edi = where its digits go. CLOBBERS ebx, ebp, edi */
+hex_write:
+        mov     $HEX_DIGITS, %ebp
+1:      rol     $4, %eax
+        mov     %eax, %ebx
+        and     $0xf, %ebx
+        mov     sym_offs(hex_digits)(%esi, %ebx), %bl
+        mov     %bl, (%edi)
+        inc     %edi
+        dec     %ebp
+        jnz     1b
+        ret
+
+        .section .bss..noinit, "aw", @nobits
+        .balign GATE32_BYTES
+early_idt:
+        .skip   VECTOR_COUNT * GATE32_BYTES
+
+        .section .data, "aw", @progbits
+early_faults:
+        .long   0
+msg_fault:
+        .ascii  "exception 0x"
+fault_vector:
+        .ascii  "........ error-code=0x"
+fault_code:
+        .ascii  "........ at 0x"
+fault_place:
+        .ascii  "........ in 32-bit code, image at 0x"
+fault_base:
+        .asciz  "........ - report this line"
+
         .section .rodata, "a", @progbits
+hex_digits:
+        .ascii  "0123456789abcdef"
 text_error:
         .asciz "(BERTH) error: "
 text_halted:
         .asciz "\r\n(BERTH) halted\r\n"
-        .globl msg_bad_place, msg_bad_loader, msg_no_long_mode, msg_no_nx
+        .globl msg_bad_place, msg_bad_loader, msg_no_long_mode
 msg_bad_place:
         .asciz "the loader put the image where it cannot run - load it at a 4 KiB boundary below 0xffe00000"
 msg_bad_loader:
         .asciz "not started by a multiboot1 or multiboot2 loader - start this file with GRUB's multiboot2 command"
 msg_no_long_mode:
         .asciz "this CPU has no 64-bit mode - use a CPU with long mode (CPUID 0x80000001 EDX bit 29)"
-msg_no_nx:
-        .asciz "this CPU has no NX, or the firmware hides it - enable 'execute disable' in the firmware's setup"

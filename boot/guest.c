@@ -104,7 +104,7 @@ paddr_t guest_rsdp(const struct boot_info *info)
 
 struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
                                   const struct memmap *map, struct prange image,
-                                  struct prange tables)
+                                  struct busy_list others)
 {
     static struct bzimage kernel;
     const struct boot_module *file = &info->modules[MODULE_KERNEL];
@@ -157,7 +157,7 @@ struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
         .initrd = guest.initrd,
         .initrd_below = kernel.initrd_below,
         .handoff_bytes = zeropage_bytes(&guest.page),
-        .others = {&tables, 1},
+        .others = others,
     };
 
     require(placement_guest(map, &needs, &guest.place));

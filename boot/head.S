@@ -16,6 +16,7 @@
 #include "x86/ports.h"
 #include "x86/registers.h"
 #include "x86/segments.h"
+#include "x86/vectors.h"
 
 #define sym_pa(symbol) (sym_offs(symbol) + IMAGE_LINK_PA)
 
@@ -117,7 +118,7 @@ multiboot2_header_end:
  * OUT      eax = PVH_START_MAGIC, all else as it came: start
  * CLOBBERS eax.   FAIL never
  */
-        .section .text.entry, "ax", @progbits
+        .section .init.text.entry, "ax", @progbits
         .code32
 pvh_start:
         mov     $PVH_START_MAGIC, %eax
@@ -128,17 +129,19 @@ pvh_start:
  * IN       Multiboot 0.6.96 s3.2, Multiboot2 2.0 s3.3: eax = magic, ebx = info pa; cs, ds, es, fs, gs, ss flat 4 GiB,
  *          paging off, interrupts off. esp, GDTR, IDTR and all else are undefined.
  * LIVE     ebp = magic; ebx = info pa; esi = load base, from `found` until long mode;
- *          fs.base = load base, from the reload after lgdt until long mode
+ *          fs.base = load base, from own_tables until long mode
  * OUT      rdi = &entry_regs, rsp = top of the boot stack, rbp = 0, interrupts off, own GDT, TSS and IDT,
  *          gs.base = &first_processor, bss cleared, low 4 GiB identity-mapped: __start_xen
  * CLOBBERS everything else; of memory outside the image nothing
- * FAIL     early_error
+ * FAIL     early_error; an exception before own_tables is the loader's affair, from there on it is early_fault's
  */
         .globl start
 start:
         cli
         cld
         mov     %eax, %ebp
+        xor     %eax, %eax
+        mov     %eax, %dr7              /* whatever is watched there: until there is an IDT, #DB is a reset */
 
         /*
          * Where are we? Only `call` tells, and it needs a word of memory before any stack is known. The word is
@@ -174,6 +177,8 @@ found:
         cmp     $(IDENTITY_MAP_BYTES - IMAGE_SLOT_BYTES), %esi
         ja      early_error
         lea     sym_esi(boot_stack_top), %esp
+        sidt    sym_esi(loader_state + LOADER_IDT)
+        call    own_tables
 
         mov     %ebp, sym_esi(entry_regs + ENTRY_MAGIC)
         mov     %ebx, sym_esi(entry_regs + ENTRY_INFO_PA)
@@ -209,12 +214,8 @@ found:
         cpuid
         bt      $CPUID_EXT_LM_BIT, %edx
         jnc     early_error
-        lea     sym_esi(msg_no_nx), %edi
-        bt      $CPUID_EXT_NX_BIT, %edx
-        jnc     early_error
 
         /* What the loader left behind, for 32-bit firmware that is still alive (efi/exit32.S). */
-        sidt    sym_esi(loader_state + LOADER_IDT)
         mov     %cr0, %eax
         mov     %eax, sym_esi(loader_state + LOADER_CR0)
         mov     %cr3, %eax
@@ -228,34 +229,11 @@ found:
 /*
  * From 32-bit code without paging to C. The EFI stage joins here, too.
  *
- * IN       esi = load base, esp = top of the boot stack at its load address, entry_regs filled
+ * IN       esi = load base, esp = top of the boot stack at its load address, entry_regs filled, own_tables called
  * LIVE, OUT, CLOBBERS, FAIL as above
  */
         .globl start_paging
 start_paging:
-        /* Our own descriptor table, with the load base written into the pointer and into the descriptor of fs. */
-        lea     sym_esi(boot_gdt), %eax
-        mov     %eax, sym_esi(gdt_pointer_pa + 2)
-        mov     %esi, %eax
-        mov     %ax, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_0_15)
-        shr     $16, %eax
-        mov     %al, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_16_23)
-        mov     %ah, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_24_31)
-        lgdt    sym_esi(gdt_pointer_pa)
-        push    $SEL_CODE32
-        lea     sym_esi(1f), %eax
-        push    %eax
-        lret
-1:      mov     $SEL_DATA, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
-        mov     %eax, %gs
-        mov     $SEL_BOOT_FS, %eax
-        mov     %eax, %fs
-        .globl start_fs_live
-start_fs_live:                          /* a place to look at the segment from outside */
-
         /* Add the load base to every page-table entry that holds an address of the image. */
         mov     $sym_offs(__pte_rel_start), %edi
 1:      mov     %fs:(%edi), %eax
@@ -278,15 +256,47 @@ start_fs_live:                          /* a place to look at the segment from o
         lea     sym_esi(l1_image + PTE_TABLE), %eax
         mov     %eax, sym_fs(l2_image_leaf)
 2:
+        /* Intel's processors hide NX where the firmware says so, in a register that all with 64-bit mode have. */
+        mov     $CPUID_EXT_FEATURE, %eax
+        cpuid
+        bt      $CPUID_EXT_NX_BIT, %edx
+        jc      1f
+        xor     %eax, %eax
+        cpuid
+        cmp     $CPUID_INTEL_ECX, %ecx
+        jne     2f
+        mov     $MSR_MISC_ENABLE, %ecx
+        rdmsr
+        btr     $MISC_ENABLE_XD_OFF, %edx
+        wrmsr
+        mov     $CPUID_EXT_FEATURE, %eax
+        cpuid
+        bt      $CPUID_EXT_NX_BIT, %edx
+        jnc     2f
+1:      orl     $EFER_NXE, sym_fs(boot_efer)
+2:
+        /* Before there is C, because the report of an exception is C, too. */
+        lea     sym_esi(__bss_start), %edi
+        lea     sym_esi(__bss_end), %ecx
+        sub     %edi, %ecx
+        shr     $2, %ecx
+        xor     %eax, %eax
+        rep stosl
+
         /* Control registers are set whole, whatever the loader left in them. */
         mov     $CR4_PAE, %eax
         mov     %eax, %cr4
         lea     sym_esi(boot_page_table_l4), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
-        mov     $EFER_LME + EFER_NXE, %eax
+        mov     sym_fs(boot_efer), %eax
         xor     %edx, %edx
         wrmsr
+        /* The IDT of what comes next, at its load address: a gate of one mode is no good in the other one. */
+        lea     sym_esi(boot_idt), %eax
+        push    %eax
+        pushw   $(VECTOR_WAKE + 1) * GATE64_BYTES - 1
+        lidt    (%esp)
         mov     $CR0_PG + CR0_WP + CR0_NE + CR0_ET + CR0_PE, %eax
         mov     %eax, %cr0
         push    $SEL_CODE64
@@ -294,7 +304,40 @@ start_fs_live:                          /* a place to look at the segment from o
         push    %eax
         lret
 
+/*
+ * Our own descriptors: GDT, with the load base written into the pointer and into the descriptor of fs, and IDT.
+ *
+ * IN       32-bit code without paging at the load base, flat segments; esi = load base, esp = a stack
+ * OUT      cs = SEL_CODE32, ds, es, ss, gs = SEL_DATA, fs.base = load base
+ * CLOBBERS eax, ecx, edx, edi.   FAIL never
+ */
+        .globl own_tables
+own_tables:
+        lea     sym_esi(boot_gdt), %eax
+        mov     %eax, sym_esi(gdt_pointer_pa + 2)
+        mov     %esi, %eax
+        mov     %ax, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_0_15)
+        shr     $16, %eax
+        mov     %al, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_16_23)
+        mov     %ah, sym_esi(boot_gdt + SEL_BOOT_FS + DESC_BASE_24_31)
+        call    early_idt_load
+        lgdt    sym_esi(gdt_pointer_pa)
+        mov     $SEL_DATA, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     %eax, %gs
+        mov     $SEL_BOOT_FS, %eax
+        mov     %eax, %fs
+        .globl start_fs_live
+start_fs_live:                          /* a place to look at the segment from outside */
+        pop     %eax
+        push    $SEL_CODE32
+        push    %eax
+        lret
+
         .code64
+        .globl start64
 start64:
         lgdt    gdt_pointer_va(%rip)
         mov     $SEL_TSS, %eax
@@ -314,12 +357,6 @@ start64_linked:
         mov     %rax, %rdx
         shr     $32, %rdx
         wrmsr
-        xor     %eax, %eax
-        lea     __bss_start(%rip), %rdi
-        lea     __bss_end(%rip), %rcx
-        sub     %rdi, %rcx
-        shr     $3, %rcx
-        rep stosq
         lea     entry_regs(%rip), %rdi
         xor     %ebp, %ebp
         call    __start_xen
@@ -327,9 +364,12 @@ start64_linked:
 
         .section .data, "aw", @progbits
         .balign 8
-        .globl entry_regs, loader_state
+        .globl entry_regs, loader_state, boot_efer
 entry_regs:
         .skip   ENTRY_REGS_BYTES
         .balign 8
 loader_state:
         .skip   LOADER_STATE_BYTES
+        .balign 4
+boot_efer:                              /* for the switch to long mode: with EFER_NXE where there is NX */
+        .long   EFER_LME

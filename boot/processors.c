@@ -6,7 +6,9 @@
 #include "format.h"
 #include "instructions.h"
 #include "log.h"
+#include "log_lock.h"
 #include "page_tables.h"
+#include "pages.h"
 #include "report.h"
 #include "start.h"
 #include "x86/address_map.h"
@@ -17,6 +19,9 @@
 /* Ids that one warning lists. */
 #define IDS_SHOWN 8
 #define ID_BYTES  sizeof(" 0x00000000")
+
+/* Where their stacks are. */
+static struct prange areas;
 
 static uint32_t init_delay_us(void)
 {
@@ -44,19 +49,20 @@ static bool apic_ready(struct local_apic *apic)
     return true;
 }
 
-/* Memory for the start: the page below 1 MiB, and stacks with guard pages. */
+static void areas_free(void)
+{
+    if (areas.start < areas.end) {
+        require(pages_free(areas));
+        areas = (struct prange){0, 0};
+    }
+}
+
+/* Memory for the start: the page below 1 MiB, and stacks. */
 static bool memory_ready(const struct memmap *map, struct busy_list busy,
                          struct processors_request *request)
 {
-    const struct placement_request areas = {
-        .bytes = (uint64_t)request->who->count * PROCESSOR_AREA_BYTES,
-        .alignment = PAGE_BYTES,
-        .at_least = LOW_MEMORY_BYTES,
-        .below = IDENTITY_MAP_BYTES,
-        .preference = PLACE_HIGHEST,
-    };
-    uint64_t missing;
-    paddr_t room;
+    const uint64_t bytes = (uint64_t)request->who->count * PROCESSOR_AREA_BYTES;
+    struct status taken;
 
     if (!placement_start_page(map, busy, &request->start_page)) {
         /* Where there is none at all, the memory map's own warning has said so. */
@@ -66,13 +72,19 @@ static bool memory_ready(const struct memmap *map, struct busy_list busy,
         }
         return false;
     }
-    if (!placement_find(map, busy, &areas, &room.pa, &missing)) {
-        log_warning("no room for the stacks of %u processors, 0x%lx bytes are missing: they are "
+    taken = pages_take(bytes / PAGE_BYTES, &areas);
+    /* Not beside the page where they start. */
+    if (is_ok(taken) && areas.start < LOW_MEMORY_BYTES) {
+        areas_free();
+        taken = status_at(PAGES_NONE_FREE, bytes / PAGE_BYTES);
+    }
+    if (!is_ok(taken)) {
+        log_warning("no room for the stacks of %u processors, 0x%lx bytes in one piece: they are "
                     "not started",
-                    request->who->count, missing);
+                    request->who->count, bytes);
         return false;
     }
-    if (!page_tables_add_areas(room, request->who->count)) {
+    if (!page_tables_add_areas((paddr_t){areas.start}, request->who->count)) {
         fatal("the page tables do not fit the memory counted for them", "report this defect");
     }
     return true;
@@ -145,10 +157,17 @@ uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map
     }
     request.init_delay_us = init_delay_us();
     request.clock = clock_choose(acpi);
+    log_lock_start();
     online = processors_start(&request);
     if (online < who.count) {
         silent_report(&who, online);
     }
     states_report(&who);
     return 1 + online;
+}
+
+void stage_processors_end(void)
+{
+    processors_put_back();
+    areas_free();
 }

@@ -6,9 +6,12 @@
 
 #include "log.h"
 #include "mem.h"
+#include "pages.h"
+#include "processor_state.h"
 #include "stop.h"
 #include "version.h"
 #include "x86/address_map.h"
+#include "x86/registers.h"
 
 /* Ranges are half-open everywhere but in the log, where the last byte is named. An empty range
  * shows its start. */
@@ -215,6 +218,35 @@ void report_acpi(const struct acpi_info *acpi)
     }
 }
 
+/* What of the processor protects Berth, or makes it quick: read back. */
+void report_protection(void)
+{
+    struct processor_state is;
+    bool no_execute;
+
+    processor_state_read(&is);
+    no_execute = (is.efer & EFER_NXE) != 0;
+    log_debug("protection: nx=%d smep=%d smap=%d umip=%d global-pages=%d machine-check=%d "
+              "cr0=0x%lx cr4=0x%lx efer=0x%lx pat=0x%lx",
+              no_execute, (is.cr4 & CR4_SMEP) != 0, (is.cr4 & CR4_SMAP) != 0,
+              (is.cr4 & CR4_UMIP) != 0, (is.cr4 & CR4_PGE) != 0, (is.cr4 & CR4_MCE) != 0, is.cr0,
+              is.cr4, is.efer, is.pat);
+    if (!no_execute) {
+        log_warning("this CPU has no NX, or the firmware hides it: data is not protected from "
+                    "being executed - enable 'execute disable' in the firmware's setup");
+    }
+}
+
+void report_pages(void)
+{
+    uint64_t pages[PAGE_STATES];
+
+    pages_count(pages);
+    log_debug("memory: ram=%lu free=%lu allocated=%lu reserved=%lu own=%lu unit=4KiB",
+              pages[PAGE_FREE] + pages[PAGE_ALLOCATED] + pages[PAGE_RESERVED] + pages[PAGE_OWN],
+              pages[PAGE_FREE], pages[PAGE_ALLOCATED], pages[PAGE_RESERVED], pages[PAGE_OWN]);
+}
+
 void report_cpu(uint32_t online)
 {
     log_info("cpu: %u online", online);
@@ -230,12 +262,6 @@ void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest
     log_info("dom0: mode=native kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=0x%lx-0x%lx",
              kernel->version, entry.pa, place->handoff.start, place->initrd.start,
              last_byte(place->initrd));
-}
-
-void report_time(uint64_t entry_tsc, uint64_t start_tsc, uint64_t handoff_tsc)
-{
-    log_info("time: entry-to-start=%lu start-to-handoff=%lu unit=tsc", start_tsc - entry_tsc,
-             handoff_tsc - start_tsc);
 }
 
 NORETURN void fatal(const char *what, const char *remedy)
@@ -338,6 +364,19 @@ static NORETURN void fatal_status(struct status status)
         log_error(
             "no room for the zero page and the command line, 0x%lx bytes are missing - add memory",
             at);
+        break;
+    case PAGES_NONE_FREE:
+        log_error("%lu pages of memory side by side are not free - add memory", at);
+        break;
+    case PAGES_BAD_RANGE:
+    case PAGES_NOT_TAKEN:
+    case PAGES_IN_USE:
+        log_error("memory at 0x%lx was freed, given or reserved that is not so - report this "
+                  "defect",
+                  at);
+        break;
+    case PAGES_NO_EXTENT:
+        log_error("no memory is left to note down what becomes of 0x%lx - add memory", at);
         break;
     case KERNEL_NOT_BZIMAGE:
         log_error("module 0 is not a Linux kernel (bzImage) - give the kernel as the first module");

@@ -19,24 +19,43 @@
 #include "memmap.h"
 #include "native.h"
 #include "options.h"
+#include "page_alloc.h"
 #include "page_tables.h"
+#include "pages.h"
 #include "physmap.h"
 #include "placement.h"
+#include "processor_state.h"
 #include "processors.h"
 #include "report.h"
 #include "start.h"
 #include "stop.h"
+#include "times.h"
+#include "tsc_rate.h"
 #include "x86/address_map.h"
 
 /* Large, and written before bss is cleared when the EFI stage uses them. */
 struct boot_info boot_info_storage NOINIT;
 struct efi_handoff efi_handoff_storage NOINIT;
 
+/* What is busy before the page allocator is there: the modules, the image, the page tables. */
+#define BUSY_MAX (BOOT_MODULES_MAX + 2)
+/* And afterwards what is taken from it: ranges that are told apart. */
+#define USED_MAX 16
+
 /* What is needed for one stage only. */
 static union {
     struct memmap_scratch memmap;
     uint8_t firmware_stack[EFI32_STACK_BYTES] __attribute__((aligned(16)));
 } scratch NOINIT;
+
+/* When the boot began, and when each of its phases ended. */
+static uint64_t stamps[BOOT_PHASES + 1];
+
+/* One function in one place: tools/bench.py counts from call to call. */
+static NOINLINE void phase_end(enum boot_phase phase)
+{
+    stamps[phase + 1] = tsc_read();
+}
 
 /* From whichever entry: decode what the loader said, and what the firmware said. */
 static struct status boot_info_fill(const struct entry_regs *regs, struct boot_info *info)
@@ -77,6 +96,14 @@ static const struct boot_info *stage_boot_info(const struct entry_regs *regs,
     console_report();
     require(decoded);
     return info;
+}
+
+/* The first processor's registers, from now on ours; and what it can do. */
+static struct cpu_caps stage_processor(void)
+{
+    processor_state_establish();
+    report_protection();
+    return cpu_caps_read();
 }
 
 static const struct memmap *stage_memmap(const struct boot_info *info, const struct cpu_caps *caps)
@@ -123,7 +150,7 @@ static struct busy_list modules_busy(const struct boot_info *info)
 static struct busy_list all_busy(const struct boot_info *info, struct prange image,
                                  struct prange tables)
 {
-    static struct prange ranges[BOOT_MODULES_MAX + 2];
+    static struct prange ranges[BUSY_MAX];
     const struct busy_list modules = modules_busy(info);
 
     memcpy(ranges, modules.ranges, modules.count * sizeof(ranges[0]));
@@ -157,17 +184,24 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
     return image_at(target);
 }
 
+/* Room for the final page tables and, at its end, for the page allocator's first extents. */
 static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
                                  struct prange image, uint32_t devices, uint32_t processors)
 {
+    const uint64_t bytes =
+        page_tables_bytes(map, devices, processors) + page_alloc_bytes(map, BUSY_MAX);
     struct prange room;
 
-    require(placement_tables(map, image, modules_busy(info),
-                             page_tables_bytes(map, devices, processors), &room));
+    require(placement_tables(map, image, modules_busy(info), bytes, &room));
     return room;
 }
 
-/* From the boot tables to the final ones. Returns where they are. */
+static struct prange extents_room(const struct memmap *map, struct prange tables)
+{
+    return (struct prange){tables.end - page_alloc_bytes(map, BUSY_MAX), tables.end};
+}
+
+/* From the boot tables to the final ones. Returns tables_room(). */
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
                                   const struct memmap *map, struct prange image,
                                   uint32_t processors)
@@ -175,11 +209,28 @@ static struct prange stage_paging(const struct boot_info *info, const struct cpu
     const struct device_list devices = console_devices(map, caps->physical_bits);
     const struct prange room = tables_room(info, map, image, devices.count, processors);
 
-    if (!page_tables_build(map, caps, (paddr_t){image.start}, devices, room)) {
+    if (!page_tables_build(map, caps, (paddr_t){image.start}, devices,
+                           (struct prange){room.start, extents_room(map, room).start})) {
         fatal("the page tables do not fit the memory counted for them", "report this defect");
     }
     console_continue();
     return room;
+}
+
+/* From now on memory is taken from the page allocator. */
+static void stage_memory(const struct memmap *map, struct busy_list busy, struct prange tables)
+{
+    pages_start(map, busy, extents_room(map, tables));
+    report_pages();
+}
+
+/* What the guest may not be put on, beside the image. */
+static struct busy_list guest_busy(struct prange tables)
+{
+    static struct prange ranges[1 + USED_MAX];
+
+    ranges[0] = tables;
+    return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
 }
 
 void start_rehearse(const struct entry_regs *regs)
@@ -192,38 +243,61 @@ void start_rehearse(const struct entry_regs *regs)
     require(boot_info_fill(regs, &boot_info_storage));
     map = stage_memmap(info, &caps);
     image = image_at(image_target(regs, info, map));
-    guest_prepare(info, guest_rsdp(info), map, image,
-                  tables_room(info, map, image, PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX));
+    guest_prepare(
+        info, guest_rsdp(info), map, image,
+        guest_busy(tables_room(info, map, image, PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX)));
+}
+
+/* Measuring the counter may take a millisecond or two: only for those who read what comes of it. */
+static struct tsc_rate stage_clock(const struct options *options)
+{
+    return tsc_rate_find(options->log_level >= LOG_INFO);
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)
 {
-    const uint64_t start_tsc = tsc_read();
+    stamps[0] = regs->entry_tsc;
+    phase_end(PHASE_ENTRY);
     physmap_start();
 
     struct options options;
     const struct boot_info *info = stage_boot_info(regs, &options);
-    const struct cpu_caps caps = cpu_caps_read();
+    const struct cpu_caps caps = stage_processor();
+    phase_end(PHASE_LOADER);
     const struct memmap *map = stage_memmap(info, &caps);
+    phase_end(PHASE_MEMMAP);
     const struct prange image = stage_image(regs, info, map);
+    phase_end(PHASE_IMAGE);
     const paddr_t rsdp = guest_rsdp(info);
     const struct acpi_info *acpi = stage_acpi(rsdp);
+    tsc_rate_watch(acpi, map);
+    phase_end(PHASE_ACPI);
 
     report_memory(info, map);
     report_modules(info);
     report_acpi(acpi);
+    phase_end(PHASE_LOG);
 
+    console_acpi(acpi, map);
     const struct prange tables = stage_paging(info, &caps, map, image, acpi->processors_enabled);
+    phase_end(PHASE_PAGING);
 
+    stage_memory(map, all_busy(info, image, tables), tables);
     report_cpu(stage_processors(acpi, map, all_busy(info, image, tables)));
+    phase_end(PHASE_PROCESSORS);
     debug_fault_raise(&options);
     guest_choose(options.dom0);
 
-    const struct native_guest guest = guest_prepare(info, rsdp, map, image, tables);
+    const struct native_guest guest = guest_prepare(info, rsdp, map, image, guest_busy(tables));
 
     report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
-    processors_put_back();
+    phase_end(PHASE_KERNEL);
+    stage_processors_end();
+    report_pages();
     guest_put_in_place(&guest);
-    report_time(regs->entry_tsc, start_tsc, tsc_read());
-    native_start(&guest.entry);
+    phase_end(PHASE_PLACE);
+    const struct tsc_rate rate = stage_clock(&options);
+    phase_end(PHASE_CLOCK);
+    report_times(stamps, processors_stamps(), &rate, tsc_is_invariant());
+    stage_handover(&guest.entry);
 }

@@ -7,7 +7,7 @@
 #include "x86/registers.h"
 #include "x86/segments.h"
 
-        .text
+        .section .init.text, "ax", @progbits
         .code64
 /*
  * Started by the firmware.
@@ -128,12 +128,16 @@ efi_call_leave:
 efi_leave:
         cli
         cld
+        xor     %eax, %eax
+        mov     %rax, %dr7
         mov     %cr4, %rax              /* what forbids to switch paging off or write protection off: PCIDE, CET */
         and     $CR4_PAE + CR4_LA57, %eax
         mov     %rax, %cr4
         lea     _start(%rip), %r15      /* C may have kept something else in it */
         mov     %r15d, %esi
         lea     boot_stack_top(%rip), %rsp
+        push    $EFLAGS_MBS
+        popf
         lea     boot_gdt(%rip), %rax
         push    %rax
         sub     $2, %rsp
@@ -151,6 +155,7 @@ efi_leave:
         mov     %eax, %ss
         mov     $CR0_NE + CR0_ET + CR0_PE, %eax
         mov     %eax, %cr0
+        call    own_tables              /* the firmware's IDT is of no use in this mode */
         mov     $MSR_EFER, %ecx
         xor     %eax, %eax
         xor     %edx, %edx

@@ -26,7 +26,7 @@
 #define loader(member) sym_offs(loader_state) + LOADER_##member(%ebx)
 #define call(member)   CALL_##member(%ebp)
 
-        .text
+        .section .init.text, "ax", @progbits
         .code64
 /*
  * IN       System V AMD64: edi = pa of struct efi32_call; running at the load address, stack at the link address,
@@ -64,6 +64,8 @@ efi32_thunk:
         .code32
 1:      mov     $CR0_NE + CR0_ET + CR0_PE, %eax
         mov     %eax, %cr0
+        mov     %ebx, %esi
+        call    early_idt_reload
         mov     $MSR_EFER, %ecx
         mov     loader(EFER), %eax
         xor     %edx, %edx
@@ -123,12 +125,14 @@ efi32_thunk:
         mov     %eax, %cr0
         own_segments
         mov     sym_offs(efi32_stack)(%ebx), %esp
+        mov     %ebx, %esi
+        call    early_idt_reload
         mov     $CR4_PAE + CR4_MCE, %eax
         mov     %eax, %cr4
         lea     sym_offs(boot_page_table_l4)(%ebx), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
-        mov     $EFER_LME + EFER_NXE, %eax
+        mov     sym_offs(boot_efer)(%ebx), %eax
         xor     %edx, %edx
         wrmsr
         mov     $CR0_PG + CR0_WP + CR0_NE + CR0_ET + CR0_PE, %eax

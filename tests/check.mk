@@ -1,6 +1,6 @@
 # Checks of the tree and of the linked image, and the targets that put all tests together.
 
-.PHONY: headers deps elf style format check-format tidy check-static check-clang check check-all hooks commands
+.PHONY: headers deps elf init style format check-format tidy check-static check-clang check check-all hooks commands
 
 ALL_C := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
@@ -17,6 +17,9 @@ AT_LOAD_ADDRESS := $(wildcard efi/*.c arch/x86/lib/*.c boot/info/*.c) arch/x86/d
 elf: $(BUILD)/berth
 	$(Q)$(PYTHON) tests/check/elf.py $(BUILD) --pure $(patsubst %,$(BUILD)/%.o,$(PURE_SOURCES)) \
 	  --load-address $(patsubst %,$(BUILD)/%.o,$(AT_LOAD_ADDRESS))
+## init               nothing that stays after the boot uses what is given back
+init: $(BUILD)/berth
+	$(Q)$(PYTHON) tests/check/init.py $(TARGET_OBJECTS)
 ## style              file lengths, folder READMEs, words that do not belong here
 style:
 	$(Q)$(PYTHON) tests/check/style.py
@@ -26,7 +29,7 @@ format:
 check-format:
 	$(Q)clang-format --dry-run -Werror $(ALL_C)
 
-TIDY_FILES := $(addprefix tidy-,$(PURE_SOURCES) $(PRIV_SOURCES))
+TIDY_FILES := $(addprefix tidy-,$(sort $(PURE_SOURCES) $(PRIV_SOURCES) $(DEBUG_SOURCES)))
 .PHONY: $(TIDY_FILES)
 $(TIDY_FILES): tidy-%: % $(GENERATED) $(BUILD)/include/version.h
 	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-tree-loop-distribute-patterns -fno-shrink-wrap,$(TARGET_CFLAGS)) \
@@ -36,9 +39,9 @@ tidy: $(TIDY_FILES)
 
 ## check-clang        build with clang, and check the result
 check-clang:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf pe
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf init pe
 ## check-static       all that runs nothing
-check-static: headers deps elf pe style check-format tidy check-clang
+check-static: headers deps elf init pe style check-format tidy check-clang
 
 ## commands           for clangd
 commands: compile_commands.json

@@ -4,13 +4,15 @@
 usage: bench.py [--build build] [--kernel amd64|cloud] [--functions N]
        bench.py [--build build] [--kernel amd64|cloud] --phases FILE
 
-Prints the size of the image; for several sizes of RAM the instructions from Berth's entry to __start_xen and from there
-to the kernel's first instruction, with the console quiet and the copying of kernel and initrd apart; the functions they
-went to; and the way to userspace beside GRUB's own `linux` command. With --phases it writes what each phase of a boot
-takes, as JSON, for the report of the matrix (tools/report.py).
+Prints the size of the image; for several sizes of RAM and numbers of processors the instructions from Berth's entry to
+the kernel's first, of all processors together, with the console quiet, beside the peer's, and with waits and the
+copying of kernel and initrd apart; the functions and the phases that they went to; and the way to userspace beside
+GRUB's own `linux` command. With --phases it writes what each phase of a boot takes, as JSON, for the report of the
+matrix (tools/report.py).
 """
 import argparse
 import bisect
+import functools
 import json
 import pathlib
 import re
@@ -21,30 +23,30 @@ from typing import NamedTuple
 
 import mkiso
 
-MEMORY_SIZES = ["1G", "4G", "32G", "64G"]
 LINKED_BYTES = 2 << 20
-# One guest nanosecond is one instruction, and time of day is the guest's: the same instructions in every run.
-CLOCK = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
-MACHINE = ["qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-display", "none", "-no-reboot", *CLOCK]
+# What a further processor and a further GiB of RAM cost.
+PROCESSORS = [1, 2, 8, 64]
+RAM_SIZES = ["1G", "4G", "16G", "64G"]
+# The peer's, Debian's Xen 4.17.7, by the same method: docs/performance.md.
+PEER_PROCESSOR = 150_000
+PEER_INIT = 12_000_000
+PEER_GIB = 27_000_000
+MACHINE = ["qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-display", "none", "-no-reboot",
+           "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
+# One guest nanosecond is one instruction: the same instructions in every run. With the other one an instruction takes
+# 128 ns, so that what is waited for takes 128 times fewer of them.
+SHIFT, LONG_SHIFT = 0, 7
 # Without address randomisation the kernel does the same in every run.
 KERNEL_CMDLINE = "console=ttyS0 quiet nokaslr"
 QUIET = "console=none"
+DEBUG = "loglevel=debug"
 RUN_SECONDS = 300
 # Where GRUB's `linux` command enters a kernel: its preferred address, in 32-bit mode.
 # Linux Documentation/arch/x86/boot.rst, "32-bit BOOT PROTOCOL".
 PREFERRED_ADDRESS = 0x1000000
 
-# The phases of a boot, and the function that each begins with; the first at Berth's entry, the last up to the kernel's.
-PHASES = [
-    ("entry: descriptors, boot page tables, .bss", None),
-    ("the loader's information", "__start_xen"),
-    ("memory map", "memmap_build"),
-    ("the image settles; ACPI's root pointer", "guest_rsdp"),
-    ("final page tables", "page_tables_bytes"),
-    ("kernel read, everything placed", "guest_prepare"),
-    ("zero page; kernel and initrd to their places", "guest_put_in_place"),
-    ("the jump", "native_start"),
-]
+# Called at the end of each phase of a boot: boot/start.c.
+PHASE_END = "phase_end"
 
 
 class BenchError(Exception):
@@ -66,9 +68,9 @@ class Counts(NamedTuple):
         return self.total - self.moves
 
 
-def machine_arguments(memory, processors=1):
+def machine_arguments(memory, processors=1, shift=SHIFT):
     """RAM that the host backs only where the guest touches it; and processors."""
-    return ["-smp", str(processors),
+    return ["-icount", f"shift={shift},sleep=off", "-smp", str(processors),
             "-M", "q35,memory-backend=ram", "-m", memory, "-object",
             f"memory-backend-ram,id=ram,size={memory},reserve=off"]
 
@@ -117,14 +119,14 @@ class Bench:
 
     def berth_iso(self, kernel, cmdline):
         modules = [(self.build / f"kernel/{kernel}/vmlinuz", KERNEL_CMDLINE), (self.build / "initrd-quiet.gz", "")]
-        name = f"berth-{kernel}-{'quiet' if cmdline == QUIET else 'loud'}.iso"
+        name = f"berth-{kernel}-{cmdline or 'loud'}.iso"
         return mkiso.berth_iso(self.folder / name, self.image, cmdline, modules)
 
     def linux_iso(self, kernel):
         return mkiso.linux_iso(self.folder / f"linux-{kernel}.iso", self.build / f"kernel/{kernel}/vmlinuz",
                                KERNEL_CMDLINE, self.build / "initrd-quiet.gz")
 
-    def counted(self, iso, memory, marks, stop, profile=False, processors=1):
+    def counted(self, iso, memory, marks, stop, profile=False, processors=1, shift=SHIFT):
         """Boot with the plugin, which counts on all processors. Returns {mark: Counts}, with "end", {address: count}
         and the output."""
         out = self.folder / "counts"
@@ -134,7 +136,7 @@ class Bench:
         if profile:
             plugin.append(f"profile={self.symbols['_start']:#x}:{LINKED_BYTES:#x}")
         out.unlink(missing_ok=True)
-        output = run([*MACHINE, *machine_arguments(memory, processors), "-cdrom", str(iso),
+        output = run([*MACHINE, *machine_arguments(memory, processors, shift), "-cdrom", str(iso),
                       "-plugin", ",".join([str((self.build / "bench-plugin.so").absolute()), *plugin])])
         text = out.read_text() if out.exists() else ""
         reached = {name: Counts(int(a), int(b), int(c))
@@ -144,16 +146,20 @@ class Bench:
                 raise BenchError(f"{name} at {address:#x} was never reached:\n{output[-2000:]}")
         return reached, {int(a, 16): int(n) for a, n in re.findall(r"^at (\S+) (\d+)$", text, re.MULTILINE)}, output
 
+    def entry(self, output):
+        """Where Berth's first instruction was in this boot."""
+        base = int(re.search(r"\(BERTH\) boot: .* base=(0x[0-9a-f]+)", output)[1], 16)
+        return base + self.symbols["start"] - self.symbols["_start"]
+
+    @functools.cache
     def places(self, kernel, memory, processors=1):
         """Where Berth and the kernel start on this machine, from a boot with the console on; and that boot's time."""
         machine = [*MACHINE, *machine_arguments(memory, processors)]
         output = run([*machine, "-cdrom", str(self.berth_iso(kernel, ""))],
                      until=r"\(BERTH\) time: ")
-        base = int(re.search(r"\(BERTH\) boot: .* base=(0x[0-9a-f]+)", output)[1], 16)
         entry = int(re.search(r"\(BERTH\) dom0: mode=.* entry=(0x[0-9a-f]+)", output)[1], 16)
         time = re.search(r"\(BERTH\) time: entry-to-start=(\d+) start-to-handoff=(\d+) unit=tsc", output)
-        marks = [("entry", base + self.symbols["start"] - self.symbols["_start"]),
-                 ("start", self.symbols["__start_xen"]), ("kernel", entry)]
+        marks = [("entry", self.entry(output)), ("start", self.symbols["__start_xen"]), ("kernel", entry)]
         return marks, (int(time[1]), int(time[2]))
 
     def handover(self, memory, kernel="cloud", processors=1):
@@ -169,15 +175,24 @@ class Bench:
         reached, _, _ = self.counted(self.berth_iso(kernel, ""), memory, marks, stop=True)
         return ((reached["start"] - reached["entry"]).total, (reached["kernel"] - reached["start"]).total), logged
 
-    def phases(self, kernel, memory="1G"):
-        """[(phase, instructions)] of a boot with the console quiet."""
-        (entry, *_, last), _ = self.places(kernel, memory)
-        marks = [entry, *((function, self.symbols[function]) for _, function in PHASES[1:]), last]
-        reached, _, _ = self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True)
-        ends = [name for name, _ in marks[1:]]
-        starts = [name for name, _ in marks[:-1]]
-        return [(phase, (reached[end] - reached[start]).total)
-                for (phase, _), start, end in zip(PHASES, starts, ends)]
+    def waits(self, memory, processors=1, kernel="cloud"):
+        """How many of the instructions to the kernel only let time pass."""
+        marks, _ = self.places(kernel, memory, processors)
+        short, long = (self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True, processors=processors,
+                                    shift=shift)[0] for shift in (SHIFT, LONG_SHIFT))
+        fewer = (short["kernel"] - short["entry"]).total - (long["kernel"] - long["entry"]).total
+        return max(0, fewer) * (1 << LONG_SHIFT) // ((1 << LONG_SHIFT) - 1)
+
+    def phases(self, kernel, memory="1G", cmdline=QUIET):
+        """A boot's phases: {name: instructions}, and what Berth says itself with loglevel=debug."""
+        machine = [*MACHINE, *machine_arguments(memory)]
+        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, DEBUG))], until=r"^\(BERTH\) debug: {.*}")
+        logged = json.loads(re.search(r"^\(BERTH\) debug: ({.*})", output, re.MULTILINE)[1])
+        names = [phase["name"] for phase in logged["phases"]]
+        marks = [("begin", self.entry(output)), *((name, self.symbols[PHASE_END]) for name in names)]
+        reached, _, _ = self.counted(self.berth_iso(kernel, cmdline), memory, marks, stop=True)
+        starts = [reached[name] for name, _ in marks[:-1]]
+        return {name: (reached[name] - start).total for name, start in zip(names, starts)}, logged
 
     def by_function(self, profile):
         places = sorted((address, name) for name, address in self.symbols.items())
@@ -212,14 +227,21 @@ def report(bench, kernel, functions):
     file_bytes, memory_bytes = bench.image_sizes()
     print(f"image: {file_bytes} bytes in the file, {memory_bytes} bytes in memory\n")
 
-    print("instructions, console quiet   entry -> __start_xen   __start_xen -> kernel   of which copies   "
-          "without copies")
-    for memory in MEMORY_SIZES:
-        to_start, to_kernel, profile = bench.handover(memory)
-        print(f"{memory:>27}   {to_start.total:>20,}   {to_kernel.total:>21,}   {to_kernel.moves:>15,}   "
-              f"{to_kernel.work:>14,}")
-    print(f"\nwhere they went ({memory}):")
+    print("instructions from entry to the kernel's first, console quiet; work is without waits and copies")
+    print(f"{'RAM':>4} {'processors':>11} {'to start':>9} {'copies':>10} {'waits':>8} {'work':>9} {'Xen: init':>12}")
+    for memory, processors in [*((size, 1) for size in RAM_SIZES), *(("1G", count) for count in PROCESSORS[1:])]:
+        to_start, to_kernel, profile = bench.handover(memory, processors=processors)
+        waits = bench.waits(memory, processors)
+        peer = PEER_INIT + PEER_GIB * int(memory[:-1]) + PEER_PROCESSOR * (processors - 1)
+        print(f"{memory:>4} {processors:>11} {to_start.total:>9,} {to_kernel.moves:>10,} {waits:>8,} "
+              f"{to_start.work + to_kernel.work - waits:>9,} {peer:>12,}", flush=True)
+    print(f"\nwhere they went ({memory}, {processors} processors):")
     for name, count in sorted(profile.items(), key=lambda item: -item[1])[:functions]:
+        print(f"  {count:>12,}  {name}")
+
+    phases, _ = bench.phases(kernel)
+    print("\nthe phases (1G, 1 processor):")
+    for name, count in phases.items():
         print(f"  {count:>12,}  {name}")
 
     counted, logged = bench.loud_handover("1G")
@@ -240,9 +262,9 @@ def main():
     arguments = parser.parse_args()
     try:
         if arguments.phases:
-            phases = Bench(arguments.build).phases(arguments.kernel)
+            phases, _ = Bench(arguments.build).phases(arguments.kernel)
             arguments.phases.parent.mkdir(parents=True, exist_ok=True)
-            record = {"phases": [{"name": name, "tsc": count} for name, count in phases]}
+            record = {"phases": [{"name": name, "tsc": count} for name, count in phases.items()]}
             arguments.phases.write_text(json.dumps(record) + "\n")
             return
         report(Bench(arguments.build), arguments.kernel, arguments.functions)

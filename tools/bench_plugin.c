@@ -3,11 +3,14 @@
  *
  *   -plugin bench-plugin.so,out=FILE,mark=NAME:ADDRESS,mark=...,profile=START:BYTES,stop=on
  *
- * Marks are passed in the order given: each is armed when the one before it was reached. Lines of
- * the output: mark NAME INSTRUCTIONS MOVES STORES     the counts so far; MOVES and STORES are those
- * that were iterations of `rep movs` and `rep stos`, which count one each at ADDRESS COUNT with
- * profile=: how often the instruction at that address was executed end INSTRUCTIONS MOVES STORES
- * when the machine ends; with stop=on that is at the last mark
+ * Marks are passed in the order given: each is armed when the one before it was reached, which may
+ * have the same address.
+ *
+ * Lines of the output:
+ * - mark NAME INSTRUCTIONS MOVES STORES: the counts so far; MOVES and STORES are those that were
+ *   iterations of `rep movs` and `rep stos`, which count one each
+ * - at ADDRESS COUNT: with profile=, how often the instruction at that address was executed
+ * - end INSTRUCTIONS MOVES STORES: when the machine ends; with stop=on that is at the last mark
  *
  * Debian ships no header for plugins. What is used of QEMU's plugin interface, version 1, is
  * declared here; see QEMU's documentation, "QEMU TCG Plugins" (docs/devel/tcg-plugins.rst).
@@ -88,13 +91,13 @@ static void ended(qemu_plugin_id_t id, void *data)
 
 static void mark_reached(unsigned int cpu, void *data)
 {
-    const struct mark *mark = data;
+    const struct mark *mark = data; /* the first one of its address */
 
     (void)cpu;
-    if (next_mark == mark_count || mark != &marks[next_mark]) {
+    if (next_mark == mark_count || mark->address != marks[next_mark].address) {
         return;
     }
-    counts_print("mark ", mark->name);
+    counts_print("mark ", marks[next_mark].name);
     next_mark++;
     if (next_mark == mark_count && stop_at_last_mark) {
         ended(0, NULL);
@@ -129,6 +132,7 @@ static void instruction_watch(struct qemu_plugin_insn *instruction)
         if (marks[i].address == address) {
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, mark_reached,
                                                    CALLBACK_READS_NO_REGISTERS, &marks[i]);
+            break;
         }
     }
     qemu_plugin_register_vcpu_insn_exec_inline(instruction, INLINE_ADD_U64, &instructions, 1);

@@ -47,6 +47,7 @@ void asm_offsets(void)
     DEFINE(START_COUNT, offsetof(struct processors_start_info, count));
     DEFINE(START_IDS, offsetof(struct processors_start_info, apic_ids));
     DEFINE(START_APIC, offsetof(struct processors_start_info, apic_registers));
+    DEFINE(START_IDT, offsetof(struct processors_start_info, idt_limit));
 
     DEFINE(TRAP_RAX, offsetof(struct trap_frame, rax));
     DEFINE(TRAP_RBX, offsetof(struct trap_frame, rbx));
@@ -65,4 +66,5 @@ void asm_offsets(void)
     DEFINE(TRAP_R15, offsetof(struct trap_frame, r15));
     DEFINE(TRAP_CR2, offsetof(struct trap_frame, cr2));
     DEFINE(TRAP_VECTOR, offsetof(struct trap_frame, vector));
+    DEFINE(TRAP_BYTES, sizeof(struct trap_frame));
 }

@@ -32,6 +32,7 @@ enum console_name {
     NAME_COM2,
     NAME_VGA,
     NAME_FRAMEBUFFER,
+    NAME_ACPI,
 };
 
 static bool is_blank(char c)
@@ -139,7 +140,7 @@ static bool parse_console(struct parser *parser, const char *value)
         while (value[bytes] != '\0' && value[bytes] != ',') {
             bytes++;
         }
-        name = find_name("com1 com2 vga fb", value, bytes);
+        name = find_name("com1 com2 vga fb acpi", value, bytes);
         if (name < 0) {
             return false;
         }
@@ -176,27 +177,37 @@ static bool parse_dom0(struct parser *parser, const char *value)
     return true;
 }
 
+/* Pass over the prefix, if there is one. */
+static bool skip_prefix(const char **value, const char *prefix)
+{
+    const bool there = strncmp(*value, prefix, strlen(prefix)) == 0;
+
+    *value += there ? strlen(prefix) : 0;
+    return there;
+}
+
 /* In the order of enum debug_fault, from DEBUG_UD on. */
 static bool parse_debug(struct parser *parser, const char *value)
 {
-    static const char vector_prefix[] = "int-";
-    uint64_t vector;
-    int found =
-        find_name("ud df gp pf ap-ud ap-df stack-overflow ap-stack-overflow", value, strlen(value));
+    const bool on_other = skip_prefix(&value, "ap-");
+    const int found =
+        find_name("ud df gp pf pf-null nmi write-to-text execute-data stack-overflow dead locks "
+                  "lock-again lock-foreign lock-order lock-sleep lock-wait lock-dead lock-kept",
+                  value, strlen(value));
+    const enum debug_fault fault = found >= 0 ? (enum debug_fault)(DEBUG_UD + found) : DEBUG_VECTOR;
+    uint64_t vector = 0;
 
-    if (found >= 0) {
-        parser->out->debug_fault = (enum debug_fault)(DEBUG_UD + found);
-        return true;
-    }
-    if (strncmp(value, vector_prefix, sizeof(vector_prefix) - 1) != 0) {
+    if (fault == DEBUG_DEAD ? !on_other : fault >= DEBUG_FAULTS && on_other) {
         return false;
     }
-    value += sizeof(vector_prefix) - 1;
-    if (!number_take(&value, NUMBER_DECIMAL, EXCEPTION_LAST, &vector) || *value != '\0') {
+    if (fault == DEBUG_VECTOR &&
+        (!skip_prefix(&value, "int-") ||
+         !number_take(&value, NUMBER_DECIMAL, EXCEPTION_LAST, &vector) || *value != '\0')) {
         return false;
     }
-    parser->out->debug_fault = DEBUG_VECTOR;
+    parser->out->debug_fault = fault;
     parser->out->debug_vector = (uint8_t)vector;
+    parser->out->debug_on_other = on_other;
     return true;
 }
 
@@ -275,7 +286,9 @@ static void consoles_settle(const struct parser *parser)
     struct options *const out = parser->out;
     const uint32_t described = (parser->com_described[0] ? 1U << NAME_COM1 : 0) |
                                (parser->com_described[1] ? 1U << NAME_COM2 : 0);
-    const uint32_t anyway = 1U << NAME_COM1 | 1U << NAME_VGA | 1U << NAME_FRAMEBUFFER;
+    const bool silent = described == 0 && !parser->com_off[0] && !parser->com_off[1];
+    const uint32_t anyway =
+        1U << NAME_COM1 | 1U << NAME_VGA | 1U << NAME_FRAMEBUFFER | (silent ? 1U << NAME_ACPI : 0);
     const uint32_t wanted = parser->has_consoles ? parser->consoles : anyway | described;
     const uint32_t named = parser->has_consoles ? parser->consoles : described;
 
@@ -286,6 +299,8 @@ static void consoles_settle(const struct parser *parser)
     out->vga = (wanted >> NAME_VGA & 1) != 0;
     out->framebuffer = (wanted >> NAME_FRAMEBUFFER & 1) != 0;
     out->framebuffer_named = (named >> NAME_FRAMEBUFFER & 1) != 0;
+    out->acpi = (wanted >> NAME_ACPI & 1) != 0;
+    out->acpi_named = (named >> NAME_ACPI & 1) != 0;
 }
 
 void options_parse(const char *cmdline, struct options *out)
@@ -300,6 +315,7 @@ void options_parse(const char *cmdline, struct options *out)
     out->reboot = false;
     out->debug_fault = DEBUG_NONE;
     out->debug_vector = 0;
+    out->debug_on_other = false;
     out->warning_count = 0;
     while (next_word(&cmdline, &word)) {
         take_word(&parser, &word);

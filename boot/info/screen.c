@@ -12,6 +12,8 @@
 #define COLUMNS_LEAST  40
 #define ROWS_LEAST     10
 #define INK_INTENSITY  0xc0 /* light grey on black */
+#define URGENT_YELLOW  0xff /* of errors and warnings, yellow on black: red and green */
+#define URGENT_BLUE    0x55
 #define BITS_PER_BYTE  8
 #define PIXEL_15_BITS  15
 #define PIXEL_LEAST    2 /* bytes */
@@ -92,5 +94,9 @@ const char *screen_from(const struct boot_framebuffer *framebuffer, struct scree
                   .pixel_bytes = (uint8_t)pixel_bytes,
                   .scale = (uint8_t)scale},
     };
+    screen->urgent_style = screen->style;
+    screen->urgent_style.ink = pixel_part(framebuffer->red, URGENT_YELLOW) |
+                               pixel_part(framebuffer->green, URGENT_YELLOW) |
+                               pixel_part(framebuffer->blue, URGENT_BLUE);
     return NULL;
 }

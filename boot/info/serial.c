@@ -11,7 +11,6 @@
 #include "x86/paging.h"
 #include "x86/ports.h"
 
-#define DIVISOR_MAX    0xffff /* the divisor latch has 16 bits */
 #define PORT_MAX       (0x10000 - SERIAL_REGISTERS)
 #define ADDRESS_LEAST  MIB(1)
 #define ADDRESS_MAX    ((1ULL << 52) - PAGE_BYTES) /* what page tables can name */
@@ -22,20 +21,22 @@ struct serial_line serial_default(uint16_t port)
 {
     return (struct serial_line){
         .baud = SERIAL_BAUD_DEFAULT,
+        .divisor = UART_BAUD_BASE / SERIAL_BAUD_DEFAULT,
         .line_control = UART_8N1,
-        .place = {.space = SERIAL_IN_PORTS, .address = port, .stride_bytes = 1},
+        .place = {SERIAL_IN_PORTS, port, 1, 1},
     };
 }
 
-static bool baud_take(const char **at, uint32_t *baud)
+static bool baud_take(const char **at, struct serial_line *line)
 {
     uint64_t number;
 
     if (!number_take(at, NUMBER_DECIMAL, UART_BAUD_BASE, &number) || number == 0 ||
-        UART_BAUD_BASE % number != 0 || UART_BAUD_BASE / number > DIVISOR_MAX) {
+        UART_BAUD_BASE % number != 0 || UART_BAUD_BASE / number > UART_DIVISOR_MAX) {
         return false;
     }
-    *baud = (uint32_t)number;
+    line->baud = (uint32_t)number;
+    line->divisor = (uint16_t)(UART_BAUD_BASE / number);
     return true;
 }
 
@@ -86,12 +87,13 @@ static bool place_take(const char **at, struct serial_place *place)
         return false;
     }
     if (address <= UINT16_MAX) {
-        *place = (struct serial_place){SERIAL_IN_PORTS, address, 1};
+        *place = (struct serial_place){SERIAL_IN_PORTS, address, 1, 1};
         return address <= PORT_MAX;
     }
-    *place = (struct serial_place){SERIAL_IN_MEMORY, address, STRIDE_DEFAULT};
+    *place = (struct serial_place){SERIAL_IN_MEMORY, address, STRIDE_DEFAULT, STRIDE_DEFAULT};
     if (strncmp(*at, "/1", 2) == 0) {
         place->stride_bytes = 1;
+        place->access_bytes = 1;
         *at += 2;
     }
     return address >= ADDRESS_LEAST && address % place->stride_bytes == 0;
@@ -111,7 +113,7 @@ bool serial_parse(const char *text, struct serial_line *line)
 {
     struct serial_line parsed = *line;
 
-    if (!baud_take(&text, &parsed.baud)) {
+    if (!baud_take(&text, &parsed)) {
         return false;
     }
     if (comma_take(&text)) {

@@ -193,11 +193,21 @@
 /* --- SPCR: Microsoft, "Serial Port Console Redirection Table" ----------------------------------------------------- */
 
 #define SPCR_INTERFACE        36
-#define SPCR_ADDRESS          40
+#define SPCR_ADDRESS          40 /* 0: the firmware redirects no console */
 #define SPCR_BAUD             58
+#define SPCR_PCI_DEVICE       64 /* SPCR_PCI_NONE: it is on no PCI bus */
+#define SPCR_PCI_VENDOR       66
+#define SPCR_PCI_BUS          68
+#define SPCR_PCI_DEVICE_SLOT  69
+#define SPCR_PCI_FUNCTION     70
+#define SPCR_PCI_SEGMENT      75
+#define SPCR_CLOCK            76 /* in Hz; 0: not told */
 #define SPCR_PRECISE_BAUD     80 /* 0: the code counts */
+#define SPCR_REVISION_CLOCK   3
 #define SPCR_REVISION_PRECISE 4
 #define SPCR_BYTES            80
+
+#define SPCR_PCI_NONE 0xffff
 
 #define SPCR_BAUD_9600   3
 #define SPCR_BAUD_19200  4

@@ -10,26 +10,43 @@
 #define PAGE_SHIFT 12
 #define PAGE_BYTES UC(0x1000)
 
-#define PTE_PRESENT  UC(0x001)
-#define PTE_WRITE    UC(0x002)
-#define PTE_USER     UC(0x004)
-#define PTE_ACCESSED UC(0x020)
-#define PTE_DIRTY    UC(0x040)
-#define PTE_LARGE    UC(0x080) /* PS: the entry maps a 2 MiB or 1 GiB page */
-#define PTE_GLOBAL   UC(0x100)
-#define PTE_ADDRESS  UC(0x000ffffffffff000)
-#define PTE_NX       UC(0x8000000000000000)
-#define PTE_UNCACHED                                                                               \
-    UC(0x018) /* PCD and PWT: uncacheable in the PAT as the processor starts with it */
+#define PTE_PRESENT   UC(0x001)
+#define PTE_WRITE     UC(0x002)
+#define PTE_USER      UC(0x004)
+#define PTE_ACCESSED  UC(0x020)
+#define PTE_DIRTY     UC(0x040)
+#define PTE_LARGE     UC(0x080) /* PS: the entry maps a 2 MiB or 1 GiB page */
+#define PTE_GLOBAL    UC(0x100)
+#define PTE_ADDRESS   UC(0x000ffffffffff000)
+#define PTE_NX        UC(0x8000000000000000)
+#define PTE_PAT       UC(0x080)  /* of a 4 KiB page, where other entries have PTE_LARGE */
+#define PTE_PAT_LARGE UC(0x1000) /* of a 2 MiB or 1 GiB page */
+
+/*
+ * Memory types, by their places in PAT_LAYOUT (x86/registers.h): PAT is bit 2 of the place, PCD bit 1, PWT bit 0. The
+ * first is the same in the PAT that a processor starts with; the second is not, and without PAT its bit is reserved.
+ * Both are for 4 KiB pages: paging_map() puts PAT where a larger page has it.
+ */
+#define PTE_UNCACHED        UC(0x018) /* 3 */
+#define PTE_WRITE_COMBINING PTE_PAT   /* 4 */
 
 /* A pointer to a lower table, and a writable and executable leaf, as the boot tables use them. */
 #define PTE_TABLE (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED)
 #define PTE_RWX   (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY)
 
-/* Leaves of the final tables: nothing is writable and executable. */
-#define PTE_CODE      (PTE_PRESENT + PTE_ACCESSED)
-#define PTE_CONSTANTS (PTE_PRESENT + PTE_ACCESSED + PTE_NX)
-#define PTE_DATA      (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY + PTE_NX)
+/*
+ * Leaves of the final tables: nothing is writable and executable, and all is global: loading CR3 does not make a
+ * processor forget them (translations_forget in instructions.h does). Without CR4.PGE that bit means nothing.
+ */
+#define PTE_CODE      (PTE_PRESENT + PTE_ACCESSED + PTE_GLOBAL)
+#define PTE_CONSTANTS (PTE_PRESENT + PTE_ACCESSED + PTE_GLOBAL + PTE_NX)
+#define PTE_DATA      (PTE_PRESENT + PTE_WRITE + PTE_ACCESSED + PTE_DIRTY + PTE_GLOBAL + PTE_NX)
+
+/* A page fault's error code: SDM volume 3A, section 4.7. */
+#define PF_PRESENT  UC(0x01)
+#define PF_WRITE    UC(0x02)
+#define PF_RESERVED UC(0x08)
+#define PF_EXECUTE  UC(0x10)
 
 #define PT_ENTRIES 512
 #define PTE_BYTES  8

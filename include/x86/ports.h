@@ -29,14 +29,19 @@
 #define UART_PARITY_MARK   0x28
 #define UART_PARITY_SPACE  0x38
 #define UART_8N1           0x03
+#define UART_BREAK         0x40
 #define UART_LATCH_OPEN    0x80
 #define UART_FIFO_ON       0x07 /* enabled, both directions cleared */
 #define UART_FIFO_WORKS    0xc0 /* in the identity: a 16550A or better, with its FIFO on */
 #define UART_FIFO_BYTES    16
 #define UART_DTR_RTS       0x03
 #define UART_CAN_SEND      0x20 /* transmit holding register empty */
+#define UART_ALL_SENT      0x40 /* and the last bit is on the line */
 #define UART_ABSENT        0xff /* what an empty bus reads as */
 #define UART_BAUD_BASE     115200
+#define UART_CLOCKS        16      /* of its clock for one bit, with divisor 1 */
+#define UART_CLOCK_HZ      1843200 /* the PC's */
+#define UART_DIVISOR_MAX   0xffff
 
 /*
  * How often the line status is read before a device is given up. At 115200 baud a character takes
@@ -61,6 +66,7 @@
 #define VGA_CURSOR_LOW     0x0f
 #define VGA_ERROR_STYLE    0x4f /* white on red */
 #define VGA_NORMAL_STYLE   0x07
+#define VGA_URGENT_STYLE   0x0e /* yellow on black */
 
 /* The BIOS data area: segment of the EBDA, and 16 bytes for any program (IBM PC AT technical
  * reference, section 5). */

@@ -24,20 +24,32 @@
 #define CR4_PAE  UC(0x00000020)
 #define CR4_MCE  UC(0x00000040)
 #define CR4_PGE  UC(0x00000080)
+#define CR4_UMIP UC(0x00000800)
 #define CR4_LA57 UC(0x00001000)
+#define CR4_SMEP UC(0x00100000)
+#define CR4_SMAP UC(0x00200000)
 
 #define MSR_EFER UC(0xc0000080)
 #define EFER_LME UC(0x100)
+#define EFER_LMA UC(0x400)
 #define EFER_NXE UC(0x800)
 
 #define MSR_FS_BASE UC(0xc0000100)
 #define MSR_GS_BASE UC(0xc0000101)
 
-/* Intel's switch that hides NX: IA32_MISC_ENABLE bit 34, bit 2 of edx. */
+/* Intel's switch that hides NX: IA32_MISC_ENABLE bit 34, bit 2 of edx (SDM volume 4, table 2-2). */
 #define MSR_MISC_ENABLE    UC(0x1a0)
 #define MISC_ENABLE_XD_OFF 2
 
-#define MSR_PAT UC(0x277)
+/*
+ * Eight memory types, SDM volume 3A, section 12.12: write-back, write-through, UC-, uncacheable as a processor starts
+ * with them; then write-combining and write-protected, UC-, uncacheable.
+ */
+#define MSR_PAT            UC(0x277)
+#define PAT_LAYOUT         UC(0x0007050100070406)
+#define PAT_4_SHIFT        32 /* the type of which PTE_PAT alone is the number */
+#define PAT_TYPE_MASK      7
+#define PAT_TYPE_COMBINING 1
 
 /* Memory types of physical ranges: SDM volume 3A, section 12.11. */
 #define MSR_MTRR_CAP      UC(0xfe)
@@ -50,18 +62,33 @@
 #define MSR_MTRR_FIX_16K  UC(0x258) /* two */
 #define MSR_MTRR_FIX_4K   UC(0x268) /* eight */
 
-#define CPUID_VENDOR       UC(0)
-#define CPUID_FEATURE      UC(1)
-#define CPUID_APIC_BIT     9  /* 1, edx */
-#define CPUID_MTRR_BIT     12 /* 1, edx */
-#define CPUID_PAT_BIT      16 /* 1, edx */
-#define CPUID_TSC          UC(0x15)
-#define CPUID_FREQUENCY    UC(0x16)
-#define CPUID_EXT_MAX      UC(0x80000000)
-#define CPUID_EXT_FEATURE  UC(0x80000001)
-#define CPUID_EXT_ADDRESS  UC(0x80000008)
-#define CPUID_EXT_NX_BIT   20 /* 0x80000001, edx */
-#define CPUID_EXT_1GIB_BIT 26 /* 0x80000001, edx */
-#define CPUID_EXT_LM_BIT   29 /* 0x80000001, edx */
+#define CPUID_VENDOR         UC(0)
+#define CPUID_INTEL_ECX      UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */
+#define CPUID_FEATURE        UC(1)
+#define CPUID_HYPERVISOR_BIT 31 /* 1, ecx */
+#define CPUID_APIC_BIT       9  /* 1, edx */
+#define CPUID_MTRR_BIT       12 /* 1, edx */
+#define CPUID_PGE_BIT        13 /* 1, edx */
+#define CPUID_PAT_BIT        16 /* 1, edx */
+#define CPUID_ID_SHIFT       24 /* 1, ebx: of the APIC's id */
+#define CPUID_STRUCTURED     UC(7)
+#define CPUID_SMEP_BIT       7       /* 7, ebx */
+#define CPUID_SMAP_BIT       20      /* 7, ebx */
+#define CPUID_UMIP_BIT       2       /* 7, ecx */
+#define CPUID_TOPOLOGY       UC(0xb) /* ebx 0: there is none; edx: the APIC's id */
+#define CPUID_TSC            UC(0x15)
+#define CPUID_FREQUENCY      UC(0x16)
+/* A hypervisor's leaves: the highest one, and kHz of the time-stamp counter (VMware, "Hypervisor CPUID interface"). */
+#define CPUID_HYPERVISOR        UC(0x40000000)
+#define CPUID_HYPERVISOR_TIMING UC(0x40000010)
+#define CPUID_EXT_MAX           UC(0x80000000)
+#define CPUID_EXT_FEATURE       UC(0x80000001)
+#define CPUID_EXT_POWER         UC(0x80000007)
+#define CPUID_EXT_ADDRESS       UC(0x80000008)
+#define CPUID_EXT_NX_BIT        20 /* 0x80000001, edx */
+#define CPUID_EXT_1GIB_BIT      26 /* 0x80000001, edx */
+#define CPUID_EXT_LM_BIT        29 /* 0x80000001, edx */
+#define CPUID_EXT_INVARIANT_BIT                                                                    \
+    8 /* 0x80000007, edx: the time-stamp counter never changes its speed */
 
 #endif

@@ -31,6 +31,11 @@
 #define DESC_BASE_16_23 4
 #define DESC_BASE_24_31 7
 
-#define GATE_INTERRUPT UC(0x8e) /* present, ring 0, 64-bit interrupt gate */
+#define GATE_INTERRUPT UC(0x8e) /* present, ring 0, interrupt gate of the mode's width */
+#define GATE_STACK                                                                                 \
+    (UC(0x7) << 32)      /* of a 64-bit gate's first quadword: which stack of the TSS, 0: none */
+#define VECTOR16_BYTES 4 /* real mode: offset and segment of a handler */
+#define GATE32_BYTES   8
+#define GATE64_BYTES   16
 
 #endif

@@ -16,7 +16,7 @@
 
 #define BOOT_STACK_BYTES      UC(0x3000) /* the first processor's ordinary one */
 #define PROCESSOR_STACK_BYTES UC(0x2000) /* everybody else's */
-#define FAULT_STACK_BYTES     UC(0x1000) /* each of #DF, NMI, #MC; a report takes 2.4 KiB */
+#define FAULT_STACK_BYTES     UC(0x1000) /* each of #DF, NMI, #MC; a report takes 2.6 KiB */
 #define FAULT_STACK_COUNT     3
 
 /* A processor's stacks go by the number of their IST entry; 0 is the ordinary one. */
@@ -28,7 +28,14 @@
     (FAULT_STACK_COUNT * FAULT_STACK_BYTES + PROCESSOR_STACK_BYTES + PROCESSOR_DATA_BYTES)
 #define PROCESSOR_AREA_MAPPED_BYTES (PROCESSOR_AREA_BYTES + STACK_COUNT * STACK_GUARD_BYTES)
 
-/* Of what is put into the page where they start (boot/trampoline.S), and put back afterwards. */
-#define TRAMPOLINE_BYTES_MOST 0x200
+/*
+ * Of what is put into the page where they start, and put back afterwards: the code (boot/trampoline.S), what an
+ * exception finds there (cpu/processors.c), and a few bytes of stack for that.
+ */
+#define TRAMPOLINE_CODE_MOST  0x100
+#define TRAMPOLINE_VECTORS    0x100 /* real mode's, 4 bytes each */
+#define TRAMPOLINE_GATES      0x180 /* 32-bit protected mode's, 8 bytes each */
+#define TRAMPOLINE_STACK_TOP  0x2c0
+#define TRAMPOLINE_BYTES_MOST 0x2c0
 
 #endif

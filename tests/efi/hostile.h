@@ -166,6 +166,13 @@ void checksum_check(void);
 /* Change bits of the page-table entries that map [start, end), splitting large pages. */
 void paging_change(struct range range, uint64_t set, uint64_t clear);
 
+/* --- registers.c -------------------------------------------------------------------------------- */
+/* Bits that are set in CR0 or CR4 besides. */
+void registers_control(unsigned int number, uint64_t bits);
+void registers_msr(uint32_t number, uint64_t value);
+/* CR4.LA57, and one more level above the firmware's page tables. */
+void registers_five_levels(void);
+
 /* --- next.c ------------------------------------------------------------------------------------- */
 enum next_source {
     NEXT_FROM_FILE,   /* LoadImage(DevicePath, no buffer) */

@@ -17,6 +17,9 @@
  *   rules                                     stack and flags are checked, registers poisoned
  *   no-execute all|later                      EfiLoaderData
  *   protect                                   images' sections are what their flags say
+ *   control NUMBER BITS                       are set in CR0 or CR4
+ *   msr NUMBER VALUE
+ *   five-levels                               of page tables
  *   options FORM [TEXT]                       LoadOptions of NEXT.EFI
  *   another-image                             is told of where NEXT.EFI has been loaded
  *   checksum                                  code of the firmware's images
@@ -198,6 +201,12 @@ static void do_line(char **words)
         protect_no_execute(is(words[1], "all") ? NX_ALL : NX_LATER);
     } else if (is(verb, "protect")) {
         protect_images();
+    } else if (is(verb, "control")) {
+        registers_control((unsigned int)number(words[1]), number(words[2]));
+    } else if (is(verb, "msr")) {
+        registers_msr((uint32_t)number(words[1]), number(words[2]));
+    } else if (is(verb, "five-levels")) {
+        registers_five_levels();
     } else if (is(verb, "options")) {
         do_options(words);
     } else if (is(verb, "another-image")) {

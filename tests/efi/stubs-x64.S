@@ -89,3 +89,67 @@ virtual_map_stub:
 1:  .quad 0                     /* struct virtual_map_slots: written */
 2:  .quad 0                     /* original */
 virtual_map_stub_end:
+
+/*
+ * From four levels of page tables to five: only without paging, so by way of 32-bit code.
+ *
+ * IN      rcx = the new top table, which maps what the old one did; code and stack below 4 GiB; interrupts off
+ * OUT     CR4.LA57 is on; segments as they were. CLOBBERS rax
+ */
+#define CODE32  8
+#define CODE64  16
+#define CR0_PG  0x80000000
+#define CR4_LA57 0x1000
+
+    .globl five_levels_enter
+five_levels_enter:
+    push %rbx
+    sgdt old_gdt(%rip)
+    mov %cs, old_cs(%rip)
+    lea own_gdt(%rip), %rax
+    mov %rax, own_gdt_pointer + 2(%rip)
+    lgdt own_gdt_pointer(%rip)
+    lea 2f(%rip), %rax
+    mov %eax, way_back(%rip)
+    lea way_back(%rip), %rbx
+    push $CODE32
+    lea 1f(%rip), %rax
+    push %rax
+    lretq
+    .code32
+1:  mov %cr0, %eax
+    and $~CR0_PG, %eax
+    mov %eax, %cr0
+    mov %cr4, %eax
+    or $CR4_LA57, %eax
+    mov %eax, %cr4
+    mov %ecx, %cr3
+    mov %cr0, %eax
+    or $CR0_PG, %eax
+    mov %eax, %cr0
+    ljmp *(%ebx)
+    .code64
+2:  lgdt old_gdt(%rip)
+    movzwl old_cs(%rip), %eax
+    push %rax
+    lea 3f(%rip), %rax
+    push %rax
+    lretq
+3:  pop %rbx
+    ret
+
+    .data
+    .balign 8
+own_gdt:
+    .quad 0, 0x00cf9b000000ffff, 0x00af9b000000ffff
+own_gdt_pointer:
+    .word 23
+    .quad 0
+old_gdt:
+    .word 0
+    .quad 0
+old_cs:
+    .word 0
+way_back:
+    .long 0
+    .word CODE64

@@ -77,6 +77,25 @@ static void require_register(struct acpi_register found)
     require(found.space != ACPI_SPACE_IO || found.address < ACPI_IO_PORTS);
 }
 
+static void require_sound_console(void)
+{
+    const struct acpi_serial *const port = acpi_console(&info);
+    struct serial_line line;
+    uint64_t end;
+
+    if (port == NULL || acpi_serial_line(port, &line) != NULL) {
+        return;
+    }
+    end = line.place.address + (uint64_t)line.place.stride_bytes * SERIAL_REGISTERS;
+    require(port->is_named && line.baud > 0);
+    require(line.place.space != SERIAL_ON_PCI);
+    require(line.place.access_bytes >= 1 && line.place.access_bytes <= line.place.stride_bytes);
+    require(line.place.space != SERIAL_IN_PORTS ||
+            (end <= ACPI_IO_PORTS && line.place.access_bytes == 1));
+    require(line.place.space != SERIAL_IN_MEMORY || line.place.address >= MIB(1));
+    require(end < 1ULL << 52);
+}
+
 static void require_sound_processors(void)
 {
     uint32_t enabled = 0;
@@ -116,6 +135,7 @@ static void require_sound_acpi(void)
     require_register(info.pm_timer);
     require_register(info.spcr.base);
     require_register(info.dbg2.base);
+    require_sound_console();
     require(!info.power.sleep_types_known || (info.power.sleep_type_a <= SLEEP_TYPE_MAX &&
                                               info.power.sleep_type_b <= SLEEP_TYPE_MAX));
 }

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             require(again.com[i].wanted == options.com[i].wanted);
             require(again.com[i].line.place.address == options.com[i].line.place.address);
         }
-        require(again.framebuffer == options.framebuffer);
+        require(again.framebuffer == options.framebuffer && again.acpi == options.acpi);
         require(again.vga == options.vga && again.log_level == options.log_level);
         require(again.dom0 == options.dom0 && again.reboot == options.reboot);
         require(again.debug_fault == options.debug_fault);

@@ -51,7 +51,7 @@ class Machine:
     """One QEMU. Use as a context manager; leaving it ends the process."""
 
     def __init__(self, folder, *, machine="q35", memory="256M", cpu=None, iso=None, vga="none", accel="tcg",
-                 extra=()):
+                 extra=(), pass_fds=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.cpu_log_path = self.folder / "cpu.log"
@@ -63,6 +63,7 @@ class Machine:
         if iso:
             self.arguments += ["-cdrom", str(iso)]
         self.arguments += [str(argument) for argument in extra]
+        self.pass_fds = list(pass_fds)  # open files that `extra` names by their numbers
         self.text = ""
         self.process = None
         self._qmp = None
@@ -84,7 +85,8 @@ class Machine:
                 self.arguments + ["-serial", "stdio", "-d", "cpu_reset", "-D", str(self.cpu_log_path),
                                   "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
                                   "-mon", "chardev=qmp,mode=control"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, pass_fds=[theirs.fileno()])
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
+                pass_fds=[theirs.fileno(), *self.pass_fds])
         with ours:
             ours.settimeout(30 * PATIENCE)
             self._qmp = ours.makefile("rw")

@@ -17,7 +17,7 @@ SHIM_ROOM = 64 * KIB
 GDT_AT = SHIM_START
 TABLES_AT = SHIM_START + 4 * KIB
 
-COPY, FILL, CRC, JUMP, OUT, MSR = 1, 2, 3, 4, 5, 6
+COPY, FILL, CRC, JUMP, OUT, MSR, CONTROL, DEBUG = 1, 2, 3, 4, 5, 6, 7, 8
 PLACEHOLDER = "@CRC{:03}@"
 
 POISON = 0xA5
@@ -92,6 +92,8 @@ class World:
         self.canaries = []  # (address, bytes)
         self.outs = []      # (port, value)
         self.msrs = []      # (number, value), of the processor that boots
+        self.control = []   # (number of the control register: 0 or 4, value)
+        self.debug = []     # (number of the debug register: 0, 1, 6 or 7, value)
         self.registers = dict(REGISTERS_POISON)
         self.flags = FLAGS_HOSTILE
         self.gdt, self.cs, self.ds = ODD_GDT, ODD_CS, ODD_DS
@@ -146,7 +148,7 @@ class World:
         """The shim's module. Data goes to its place after all fills, in the order given."""
         pieces = [*self.data, (self.gdt_at, self.gdt)]
         commands = 16 * (len(self.fills) + len(pieces) + len(self.canaries) + len(self.outs)
-                         + len(self.msrs)) + 8
+                         + len(self.msrs) + len(self.control) + len(self.debug)) + 8
         launch_at = commands
         body = self._launch()
         words = b"".join(struct.pack("<4I", FILL, *fill) for fill in self.fills if fill[1])
@@ -157,6 +159,8 @@ class World:
             words += struct.pack("<4I", CRC, address, count, self._placeholder_address(number))
         words += b"".join(struct.pack("<3I", OUT, *out) for out in self.outs)
         words += b"".join(struct.pack("<IIQ", MSR, *msr) for msr in self.msrs)
+        words += b"".join(struct.pack("<3I", CONTROL, *control) for control in self.control)
+        words += b"".join(struct.pack("<3I", DEBUG, *debug) for debug in self.debug)
         words += struct.pack("<2I", JUMP, launch_at)
         assert len(words) <= commands
         blob = words.ljust(commands, b"\0") + body

@@ -300,6 +300,7 @@ class Hostile:
         self.way = (PATHS | MORE_PATHS)[path] if isinstance(path, str) else path
         self.early, self.lines, self.late = [], [], []
         self.source = "file"
+        self.cpu = None
         self.config_name = "berth.cfg"
         self.cmdline = ""
         self.image = self.way.image(case)
@@ -346,7 +347,7 @@ class Hostile:
         with GuestMemory(megabytes(self.memory)) as memory:
             extra = [*memory.arguments, *self.way.firmware(self.case), "-drive",
                      f"file={disk},format=raw,if=none,id=esp", "-device", "virtio-blk-pci,drive=esp,bootindex=0"]
-            with self.case.machine(memory=self.memory, vga=self.vga, extra=extra) as vm:
+            with self.case.machine(memory=self.memory, vga=self.vga, cpu=self.cpu, extra=extra) as vm:
                 outcome = self.wait(vm, until, seconds)
                 outcome.look(memory)
         assert vm.triple_faults == 0, vm.error("a triple fault")

@@ -15,7 +15,6 @@ NO_ROOM_KERNEL = "no room for the kernel, # bytes are missing - add memory or us
 NO_ROOM_INITRD = ("no room for the initrd beside the kernel, # bytes are missing - "
                   "add memory or use a smaller one")
 NO_LONG_MODE = "this CPU has no 64-bit mode - use a CPU with long mode (CPUID 0x80000001 EDX bit 29)"
-NO_NX = "this CPU has no NX, or the firmware hides it - enable 'execute disable' in the firmware's setup"
 WRONG_MODE = "this build cannot run the kernel in the wanted dom0= mode - use dom0=native or dom0=auto"
 
 # Linux Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"
@@ -102,10 +101,6 @@ def test_initrd_does_not_fit_beside_the_kernel(case):
 
 def test_cpu_without_long_mode(case):
     refused(case, NO_LONG_MODE, modules=[], cpu="qemu32")
-
-
-def test_cpu_without_nx(case):
-    refused(case, NO_NX, modules=[], cpu="qemu64,-nx")
 
 
 @pytest.mark.parametrize("mode", ["hvm", "pvh", "pv"])

@@ -3,7 +3,9 @@
 Memory of the device ivshmem, which is a file on the host, stands in for what this machine does not have: a UART in
 memory, framebuffers of every layout, and both above 4 GiB.
 """
+import os
 import re
+import socket
 import struct
 import time
 
@@ -13,10 +15,11 @@ import pytest
 import uefi
 from berth_shim import GIB, KIB, MIB, BerthWorld
 from screen import Picture, assert_shows_end
-from test_paging import PAGE, Pages
+from test_paging import DIRECT_MAP, PAGE, Pages
 
 LINE_STATUS, LINE_CONTROL, MODEM_CONTROL, INTERRUPTS, DATA = 5, 3, 4, 1, 0
 READY = 0x60
+GIVEN_UP = "a serial line does not get ready: {} is not used any more"
 FIFO_BYTES = 16
 SHARED = 1 << 24
 
@@ -78,6 +81,16 @@ def test_the_device_is_asked_once_for_a_fifo_of_bytes(case):
     sent = len(vm.text) + vm.text.count("\n")  # each line end is two bytes
     assert sent > 600 and len(log.lines) > 10
     assert sent // FIFO_BYTES <= reads <= sent // FIFO_BYTES + 2
+
+
+def test_a_reset_waits_for_the_last_byte(case):
+    """The last access to COM1 is a look whether all is sent, behind the last byte."""
+    trace = ["-trace", "serial_read", "-trace", "serial_write"]
+    with case.machine(extra=["-kernel", case.build / "berth.efi", "-append", "reboot", *trace]) as vm:
+        vm.wait_exit()
+        accesses = re.findall(r"serial_(read|write) \D*addr 0x0(\d) val 0x(\w+)", vm.cpu_log)
+    assert vm.log.lines[-1] == "rebooting"
+    assert accesses[-2:] == [("write", "0", "0a"), ("read", "5", "60")]
 
 
 # --- PCI --------------------------------------------------------------------------------------------------------------
@@ -160,6 +173,22 @@ def test_uart_that_never_gets_ready_is_given_up(case):
     with case.machine(iso=case.berth_iso(f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
         vm.wait_userspace()
     assert shared.read(DATA, 1) == bytes([1]), "only the divisor has been written"
+    assert vm.log.warnings == [GIVEN_UP.format("com2")]
+
+
+def test_uart_whose_bytes_nobody_takes_is_given_up(case):
+    """What is behind COM1 takes some bytes and then no more, which is seen by the UART never being empty."""
+    world, name = BerthWorld(case), f"berth-test-{os.getpid()}"
+    world.cmdline = "com2=115200 debug=ud"
+    many_ranges(world, 100)
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.bind("\0" + name)
+        peer.listen()
+        stuck = f"socket,id=stuck,path={name},abstract=on"
+        with world.machine(extra=["-chardev", stuck, "-serial", "chardev:stuck"]) as vm:
+            log = vm.wait_halted()
+    assert log.warnings == [GIVEN_UP.format("com1")]
+    assert len(log.memory) > 100 and "backtrace:" in log.lines
 
 
 def wait_until(what, seconds, condition):
@@ -222,6 +251,33 @@ def framebuffer_world(case, shared, layout, cmdline=""):
     return world
 
 
+def urgent_ink(layout):
+    """The pixel of errors and warnings, yellow, as bytes: a longer field repeats what 8 bits say."""
+    depth, colours = layout[3], layout[4]
+    pixel = sum((value << 8 | value) >> 16 - size << at for value, (at, size) in zip((0xFF, 0xFF, 0x55), colours))
+    return struct.pack("<I", pixel)[:(depth + 7) // 8]
+
+
+def rows_with(shared, layout, pixel, scale):
+    """The rows of characters in which there are such pixels."""
+    _, height, pitch, depth, _, _ = layout
+    data, pixel_bytes = shared.read(0, pitch * height), (depth + 7) // 8
+    return {y // (16 * scale) for y in range(height)
+            if pixel in {data[x:x + pixel_bytes] for x in range(y * pitch, y * pitch + layout[0] * pixel_bytes,
+                                                                pixel_bytes)}}
+
+
+def urgent_rows(screen):
+    """The rows of a screen's text that errors and warnings take."""
+    rows, urgent = set(), False
+    for row, text in enumerate(screen):
+        if text.startswith("(BERTH) "):
+            urgent = text.startswith(("(BERTH) error: ", "(BERTH) warning: "))
+        if urgent and text.strip():
+            rows.add(row)
+    return rows
+
+
 def shown(shared, layout):
     width, height, pitch, depth, _, ink = layout
     pixel_bytes = (depth + 7) // 8
@@ -231,18 +287,19 @@ def shown(shared, layout):
     for line in lines[:-1]:
         assert line[width * pixel_bytes:] == b"\xEE" * (pitch - width * pixel_bytes), "written between the lines"
     pixels = {line[x:x + pixel_bytes] for line in lines for x in range(0, width * pixel_bytes, pixel_bytes)}
-    assert pixels == {bytes(pixel_bytes), struct.pack("<I", ink)[:pixel_bytes]}
+    assert pixels - {urgent_ink(layout)} == {bytes(pixel_bytes), struct.pack("<I", ink)[:pixel_bytes]}
     return Picture.from_memory(data, width, height, pitch, pixel_bytes)
 
 
 @pytest.mark.parametrize("name", LAYOUTS, ids=lambda name: name.replace(", ", "-").replace(" ", "-"))
 def test_every_layout(case, name):
     layout, shared = LAYOUTS[name], SharedMemory(case, 64 * MIB)
-    with framebuffer_world(case, shared, layout, "debug=ud").machine(extra=shared.arguments) as vm:
+    with framebuffer_world(case, shared, layout, "unknown debug=ud").machine(extra=shared.arguments) as vm:
         log = vm.wait_halted()
     scale = 2 if layout[0] > 2000 else 1
-    rows = assert_shows_end(shown(shared, layout).text(scale), log)
-    assert rows >= 20
+    screen = shown(shared, layout).text(scale)
+    assert assert_shows_end(screen, log) >= 20
+    assert urgent_rows(screen) == rows_with(shared, layout, urgent_ink(layout), scale) != set()
 
 
 def test_a_framebuffer_above_4_gib_comes_up_late_and_shows_all(case):
@@ -254,19 +311,55 @@ def test_a_framebuffer_above_4_gib_comes_up_late_and_shows_all(case):
     assert screen[0].startswith("(BERTH) Berth "), "the beginning has been lost"
 
 
+# Bits of a page-table entry (Intel SDM volume 3A, section 4.5.4): PAT is elsewhere in a large page's.
+PRESENT, PWT, PCD, PAT, LARGE, LARGE_PAT = 0x1, 0x8, 0x10, 0x80, 0x80, 0x1000
+
+
+def memory_type(vm, va):
+    """The place in PAT that the page of this address names."""
+    registers = vm.qmp("human-monitor-command", **{"command-line": "info registers"})
+    table = int(re.search(r"CR3=([0-9a-f]+)", registers)[1], 16)
+    for shift in (39, 30, 21, 12):
+        entry, = struct.unpack("<Q", vm.physical_memory((table & ~0xFFF) + 8 * (va >> shift & 511), 8))
+        assert entry & PRESENT, f"{va:#x} is not mapped"
+        is_large = shift > 12 and entry & LARGE
+        if shift == 12 or is_large:
+            return (4 if entry & (LARGE_PAT if is_large else PAT) else 0) + (entry & (PCD | PWT)) // PWT
+        table = entry & 0x000FFFFFFFFFF000
+
+
+COMBINING, UNCACHED = 4, 3
+
+
 @BELOW_AND_ABOVE
-def test_a_framebuffer_is_mapped_uncached_and_nothing_beside_it(case, size):
-    layout, shared = LAYOUTS["1024x768x16"], SharedMemory(case, size)
+@pytest.mark.parametrize("name", ["1024x768x16", "1280x800x32"])
+@pytest.mark.parametrize("cpu, kind", [("qemu64", COMBINING), ("qemu64,-pat", UNCACHED)], ids=["pat", "no-pat"])
+@pytest.mark.sample(2)
+def test_a_framebuffer_is_mapped_to_combine_writes_and_nothing_beside_it(case, cpu, kind, name, size):
+    """In 4 KiB pages, and in a large one."""
+    layout, shared = LAYOUTS[name], SharedMemory(case, max(size, 64 * MIB))
     world = framebuffer_world(case, shared, layout, "debug=ud")
-    with world.machine(extra=shared.arguments) as vm:
-        vm.wait_halted()
+    with world.machine(extra=shared.arguments, cpu=cpu) as vm:
+        log = vm.wait_halted()
         direct = Pages(vm).direct()
-    end = shared.address + layout[2] * layout[1]
-    mapped = {at: at + span for at, (_, span, letters) in direct.items()
-              if at >= world.memory and {"W", "X", "C", "T"} <= set(letters)}
-    assert min(mapped) == shared.address and max(mapped.values()) == end
-    assert sum(to - at for at, to in mapped.items()) == end - shared.address
-    assert set(direct.keys()) - set(mapped) <= set(range(0, world.memory, PAGE))
+        end = shared.address + layout[2] * layout[1]
+        ours = {at: at + span for at, (_, span, letters) in direct.items()
+                if at >= world.memory and {"W", "X"} <= set(letters)}
+        assert {memory_type(vm, DIRECT_MAP + at) for at in ours} == {kind}
+        assert memory_type(vm, DIRECT_MAP + berth_qemu.VGA_TEXT_PA) == UNCACHED
+    assert min(ours) == shared.address and max(ours.values()) == -(-end // PAGE) * PAGE
+    assert sum(to - at for at, to in ours.items()) == max(ours.values()) - shared.address
+    assert set(direct.keys()) - set(ours) <= set(range(0, world.memory, PAGE))
+    assert_shows_end(shown(shared, layout).text(), log)
+
+
+def test_a_uart_is_mapped_uncached(case):
+    shared = SharedMemory(case)
+    shared.write(4 * LINE_STATUS, bytes([READY]))
+    words = f"com2=115200,8n1,{shared.address:#x} debug=ud"
+    with case.machine(iso=case.berth_iso(words, modules=[]), extra=shared.arguments) as vm:
+        vm.wait_halted()
+        assert memory_type(vm, DIRECT_MAP + shared.address) == UNCACHED
 
 
 @BELOW_AND_ABOVE

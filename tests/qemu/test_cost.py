@@ -5,13 +5,15 @@ import pytest
 ENTRY_TO_START_MOST = 30_000
 START_TO_KERNEL_MOST = 500_000
 USERSPACE_RATIO_MOST = 1.002
-FURTHER_PROCESSOR_MOST = 60_000
+# The second one brings the page in low memory, the stacks and the APIC's page with it.
+FURTHER_PROCESSOR_MOST = 20_000
+ONE_OF_MANY_MOST = 10_000
 FILE_BYTES_MOST = 512 << 10
 MEMORY_BYTES_MOST = 2 << 20
 
 # Other sizes of RAM: a map entry more or less, and a base with other digits; no loop over pages could hide in it.
-NOISE = 2_000
-RAM_SIZES = ["4G", "32G", "64G"]
+NOISE = 3_000
+RAM_SIZES = ["4G", "64G"]
 # RAM below 4 GiB is mapped, with one entry for 2 MiB where the processor has no larger pages.
 MAPPING_4_GIB = 4 * 512 * 6
 
@@ -39,18 +41,27 @@ def test_way_to_the_kernel_is_short_and_the_same_for_all_ram_sizes(costs):
     assert works["4G"] - MAPPING_4_GIB <= to_kernel.work <= works["4G"]
 
 
-def test_a_further_processor_costs_little(costs):
+@pytest.mark.parametrize("most", [8, pytest.param(64, marks=pytest.mark.slow)])
+def test_a_further_processor_costs_little(costs, most):
     """Of the first one's instructions and its own together, waiting included."""
-    works = {count: costs.handover("1G", processors=count)[1].work for count in (1, 2, 8)}
+    works = {count: costs.handover("1G", processors=count)[1].work for count in (1, 2, most)}
     assert works[2] - works[1] <= FURTHER_PROCESSOR_MOST, works
-    assert works[8] - works[2] <= 6 * FURTHER_PROCESSOR_MOST, works
+    assert works[most] - works[2] <= (most - 2) * ONE_OF_MANY_MOST, works
+
+
+def test_phases_are_what_a_plugin_counts(costs):
+    counted, logged = costs.phases("cloud", cmdline=bench.DEBUG)
+    first, *rest = [(phase["name"], phase["tsc"]) for phase in logged["phases"]]
+    assert dict(rest) == {name: count for name, count in counted.items() if name != "entry"}
+    # Its clock is read some instructions after the entry, and some after the call that the plugin sees.
+    assert first[0] == "entry" and abs(counted["entry"] - first[1]) <= 100
 
 
 def test_time_line_tells_the_truth(costs):
     counted, logged = costs.loud_handover("1G")
-    # Berth reads its clock some instructions after the entry, and for the last time before it prints the line itself.
+    # Berth reads its clock some instructions after the entry, and for the last time before it prints its last lines.
     assert 0 <= counted[0] - logged[0] <= 100
-    assert 0 <= counted[1] - logged[1] <= 20_000
+    assert 0 <= counted[1] - logged[1] <= 40_000
 
 
 def test_userspace_is_reached_as_fast_as_from_grub(costs):

@@ -102,6 +102,18 @@ def test_one_page_of_the_image_not_mapped_is_found(page):
     assert found == f"the image is not mapped at {LINK + page * 4 * KIB:#x}-{LINK + page * 4 * KIB + 0xFFF:#x}"
 
 
+def test_what_is_given_back_has_to_be_away_and_the_rest_to_be_there():
+    tables = image_tables(6 * MIB)
+    tables.map(LINK + 4 * KIB, 0, 0)
+    given_back = [(LINK + 4 * KIB, LINK + 8 * KIB)]
+    assert pagewalk.image_findings(tables.walk(), LINK, 6 * MIB, 16 * KIB, given_back) == []
+    found, = pagewalk.image_findings(image_tables(6 * MIB).walk(), LINK, 6 * MIB, 16 * KIB, given_back)
+    assert "given back" in found
+    tables.map(LINK + 8 * KIB, 0, 0)
+    found, = pagewalk.image_findings(tables.walk(), LINK, 6 * MIB, 16 * KIB, given_back)
+    assert found == f"the image is not mapped at {LINK + 8 * KIB:#x}-{LINK + 12 * KIB - 1:#x}"
+
+
 @pytest.mark.parametrize("moved, expected", [([1, 1], 0), ([1, 0], 1), ([0, 0], 2)])
 def test_a_listed_entry_without_the_load_base_is_found(moved, expected):
     before = [0x3000 | RW, 0x5000 | PRESENT]

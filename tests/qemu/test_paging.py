@@ -1,16 +1,23 @@
-"""The final page tables, as QEMU's monitor shows them: the image with the rights of its sections, RAM, and the screen.
+"""The final page tables, as QEMU's monitor shows them: the image with the rights of its sections, RAM, and the screen;
+and the control registers that go with them, on all processors.
 
-Berth is stopped by a fault on purpose, which is raised once they are in force.
+Berth is stopped by a fault on purpose, which is raised once they are in force; or, to see what is given back, by QEMU's
+debug stub just before the guest starts.
 """
 import re
+import socket
 import struct
 
 import pytest
-from berth_qemu import symbols
+from berth_qemu import PATIENCE, fields, symbols
+from matrix.gdb import Gdb
+from test_acpi import AcpiWorld, local_apic, madt
 from test_boot import pinned
+from test_protection import CR0_PAGING, LONG_MODE, MODELS, NXE
 
 MIB, GIB = 1 << 20, 1 << 30
 PAGE = 4096
+STOP_SECONDS = 30
 LINK_VA, AREAS_VA, DIRECT_MAP = 0xFFFF82D040200000, 0xFFFF82D060000000, 0xFFFF830000000000
 SCREEN = 0xB8000
 # `info tlb` of QEMU 7.2: one line a page, its address, its physical address, and letters; X: not executable.
@@ -61,8 +68,7 @@ def guard_pages(debug_image):
 PLACES = [4 * MIB, 64 * MIB + PAGE, 200 * MIB]
 
 
-@pytest.mark.parametrize("base", PLACES, ids=hex)
-@pytest.mark.parametrize("cpu", ["qemu64", "qemu64,+pdpe1gb", "max"])
+@pytest.mark.parametrize("cpu, base", [("qemu64", PLACES[0]), ("qemu64,+pdpe1gb", PLACES[1]), ("max", PLACES[2])])
 def test_nothing_is_mapped_but_the_image_ram_and_the_screen(case, cpu, base):
     log, pages = stopped(case, pinned(case, base, align=PAGE), cpu=cpu)
     assert len(pages.all) > 200
@@ -149,3 +155,84 @@ def test_no_stack_has_memory_below_it(case, base):
     assert len({bottom(mapped, inside) for rsp, tops, _ in found for inside in (rsp, *tops)}) == 4 * PROCESSORS
     memory = pages.areas().values()
     assert len(set(memory)) == len(memory) and all(is_ram_page(log, pa) for pa in memory)
+
+
+# --- the same on every model, and the registers of all processors -----------------------------------------------------
+
+REGISTERS = re.compile(r"CR0=([0-9a-f]+) .* CR4=([0-9a-f]+)[\s\S]*?EFER=([0-9a-f]+)")
+WITH_1_GIB = [f"{cpu},+pdpe1gb" for cpu in MODELS if not cpu.startswith("max")] + ["max,-pdpe1gb"]
+QUICK = [("max", PLACES[1]), ("qemu64,-nx,-pat,-pge", PLACES[0])]
+
+
+def world_of(case, base, cmdline=""):
+    world = AcpiWorld(case, [madt(*[local_apic(n) for n in range(3)])])
+    world.base = world.base_tag = base
+    world.cmdline = cmdline
+    return world
+
+
+def monitor(vm, command):
+    return vm.qmp("human-monitor-command", **{"command-line": command})
+
+
+def control_registers(vm):
+    """[(CR0, CR4, EFER)] of all processors."""
+    return [tuple(int(value, 16) for value in found) for found in REGISTERS.findall(monitor(vm, "info registers -a"))]
+
+
+def slow_rows(rows):
+    return [row if row in QUICK else pytest.param(*row, marks=pytest.mark.slow) for row in rows]
+
+
+@pytest.mark.parametrize("cpu, base", slow_rows([(cpu, base) for cpu in [*MODELS, *WITH_1_GIB] for base in PLACES]))
+def test_tables_and_registers_are_as_the_model_allows(case, cpu, base):
+    cr4, nxe, pat = MODELS[cpu.replace(",+pdpe1gb", "").replace(",-pdpe1gb", "")]
+    world = world_of(case, base, "loglevel=debug debug=ud")
+    with world.machine(cpu=cpu, extra=["-smp", "3"]) as vm:
+        log, pages, registers = vm.wait_halted(), Pages(vm), control_registers(vm)
+    assert registers == 3 * [(CR0_PAGING, cr4, LONG_MODE + nxe)]
+    assert [int(fields(line)["pat"], 16) for line in log.starting("debug: processor ")] == 3 * [pat]
+
+    assert all("G" in letters and "U" not in letters for _, _, letters in pages.all)
+    for va, _, letters in pages.all:
+        assert nxe == 0 or "W" not in letters or "X" in letters, f"{va:#x} is writable and executable: {letters}"
+        assert nxe > 0 or "X" not in letters, f"{va:#x} has a bit that is reserved without NX"
+    rights = "".join("w" if "W" in letters else "x" if "X" not in letters else "r"
+                     for _, letters in pages.image().values())
+    assert re.fullmatch(r"rx+r+w+" if nxe else r"x+w+", rights)
+    assert all(pa == log.base + offset for offset, (pa, _) in pages.image().items())
+
+
+# --- what is given back -----------------------------------------------------------------------------------------------
+
+def run_to(vm, stub, address):
+    stub.insert_breakpoint(address)
+    stub.go()
+    assert stub.wait_stop(lambda: vm.process.poll() is not None, STOP_SECONDS * PATIENCE), vm.error("never got there")
+    stub.remove_breakpoint(address)
+
+
+@pytest.mark.parametrize("base", PLACES, ids=hex)
+def test_what_only_the_boot_needs_is_not_mapped_when_the_guest_starts(case, base):
+    names = symbols(case.debug_image)
+    ranges = [(names["__init_start"], names["__init_end"]), (names["__init_noinit_start"], names["__init_noinit_end"])]
+    given_back = {page for start, end in ranges for page in range(start - LINK_VA, end - LINK_VA, PAGE)}
+    whole = set(range(0, names["_end"] - LINK_VA, PAGE)) - guard_pages(case)
+    ours, theirs = socket.socketpair()
+    world = world_of(case, base)
+    with world.machine(extra=["-smp", "3", "-S", "-chardev", f"socket,id=gdb,fd={theirs.fileno()}", "-gdb",
+                              "chardev:gdb"], pass_fds=[theirs.fileno()]) as vm, ours, theirs:
+        stub = Gdb(ours, STOP_SECONDS * PATIENCE)
+        run_to(vm, stub, names["stage_handover"])
+        before = Pages(vm)
+        run_to(vm, stub, names["native_start"])
+        after = Pages(vm)
+        stub.go()
+        assert vm.wait_exit() == 33, vm.error("the guest is not content")
+        log = vm.log
+    assert set(before.image()) == whole
+    assert set(after.image()) == whole - given_back
+    assert after.direct() == before.direct()
+    assert all("X" in letters or "W" not in letters for _, letters in after.image().values())
+    assert log.one("init: ") == f"{len(given_back) * PAGE >> 10} KiB given back"
+    assert len(given_back) > len(whole) / 2

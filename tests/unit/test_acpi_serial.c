@@ -91,27 +91,71 @@ static void test_all_baud_rates(void **state)
     assert_int_equal(info.spcr.baud, 115200);
 }
 
-static void test_only_16550s_that_can_be_reached_count(void **state)
+/* Whether it can be used is said later: who names something else gets a warning. */
+static void test_any_port_that_is_named_is_told(void **state)
 {
     (void)state;
     for (size_t interface = 0; interface < 256; interface++) {
-        const bool known = interface == 0 || interface == 1 || interface == 0x12;
-
         spcr((uint8_t)interface, 7, 0);
         spcr_read(2);
-        assert_int_equal(info.spcr.base.address, known ? 0x2f8 : 0);
+        assert_true(info.spcr.is_named);
+        assert_int_equal(info.spcr.interface, interface);
+        assert_int_equal(info.spcr.base.address, 0x2f8);
     }
     spcr(SERIAL_16550, 7, 0);
     gas(4, ACPI_SPACE_PCI, 8, 1, 0x10000);
     spcr_read(2);
-    assert_int_equal(info.spcr.base.address, 0);
-    gas(4, ACPI_SPACE_IO, 8, 1, 0x10000);
+    assert_int_equal(info.spcr.base.space, ACPI_SPACE_PCI);
+    gas(4, ACPI_SPACE_IO, 8, 1, 0x10000); /* where no processor gets */
     spcr_read(2);
+    assert_true(info.spcr.is_named);
     assert_int_equal(info.spcr.base.address, 0);
     gas(4, ACPI_SPACE_IO, 8, 1, 0); /* redirection is turned off */
     spcr_read(2);
-    assert_int_equal(info.spcr.base.address, 0);
+    assert_false(info.spcr.is_named);
     assert_int_equal(info.problem_count, 0);
+}
+
+static void test_the_clock_of_new_tables(void **state)
+{
+    (void)state;
+    spcr(SERIAL_16550, 7, 0);
+    memcpy(bytes + 40, &(uint32_t){48000000}, 4);
+    for (uint8_t revision = 1; revision <= 4; revision++) {
+        spcr_read(revision);
+        assert_int_equal(info.spcr.clock_hz, revision < 3 ? 0 : 48000000);
+    }
+}
+
+static void pci(uint16_t device, uint16_t vendor)
+{
+    memcpy(bytes + 28, &device, 2);
+    memcpy(bytes + 30, &vendor, 2);
+    bytes[32] = 0x3a;
+    bytes[33] = 0x1f;
+    bytes[34] = 5;
+    bytes[39] = 2;
+    spcr_read(1);
+}
+
+static void test_a_pci_card(void **state)
+{
+    (void)state;
+    spcr(SERIAL_16550, 7, 0);
+    pci(0x0002, 0x1b36);
+    assert_true(info.spcr.is_on_pci);
+    assert_int_equal(info.spcr.pci_function.number, 0x3afd);
+    assert_int_equal(info.spcr.pci_segment, 2);
+    assert_int_equal(info.spcr.pci_id, 0x00021b36);
+    pci(0xffff, 0xffff);
+    assert_false(info.spcr.is_on_pci);
+    assert_int_equal(info.spcr.pci_segment, 0);
+    pci(0xffff, 0x1b36);
+    assert_false(info.spcr.is_on_pci);
+    pci(0x0002, 0xffff);
+    assert_false(info.spcr.is_on_pci);
+    pci(0, 0);
+    assert_false(info.spcr.is_on_pci);
 }
 
 static void test_every_truncation_of_an_spcr(void **state)
@@ -144,7 +188,7 @@ static void device(size_t index, uint16_t type, uint16_t subtype, uint64_t addre
     memcpy(bytes + at + 14, &subtype, 2);
     bytes[at + 18] = 22;
     bytes[at + 20] = 34;
-    gas(at + 22, ACPI_SPACE_IO, 8, 1, address);
+    gas(at + 22, address < 0x10000 ? ACPI_SPACE_IO : ACPI_SPACE_PCI, 8, 1, address);
 }
 
 static void dbg2(uint32_t count)
@@ -162,13 +206,15 @@ static void dbg2_read(size_t devices)
 static void test_the_first_serial_debug_port(void **state)
 {
     (void)state;
-    dbg2(4);
-    device(0, 0x8001, 0, 0x1000); /* IEEE 1394 */
-    device(1, 0x8000, 3, 0x1100); /* a PL011 */
-    device(2, 0x8000, 1, 0x3e8);
-    device(3, 0x8000, 0, 0x2e8);
-    dbg2_read(4);
+    dbg2(5);
+    device(0, 0x8001, 0, 0x1000);  /* IEEE 1394 */
+    device(1, 0x8000, 3, 0x1100);  /* a PL011 */
+    device(2, 0x8000, 0, 0x20000); /* in PCI configuration space */
+    device(3, 0x8000, 1, 0x3e8);
+    device(4, 0x8000, 0, 0x2e8);
+    dbg2_read(5);
     assert_int_equal(info.problem_count, 0);
+    assert_true(info.dbg2.is_named);
     assert_int_equal(info.dbg2.base.address, 0x3e8);
     assert_int_equal(info.dbg2.interface, SERIAL_16550_SUBSET);
     assert_int_equal(info.dbg2.baud, 0);
@@ -269,7 +315,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_firmwares_console),
         cmocka_unit_test(test_all_baud_rates),
-        cmocka_unit_test(test_only_16550s_that_can_be_reached_count),
+        cmocka_unit_test(test_any_port_that_is_named_is_told),
+        cmocka_unit_test(test_the_clock_of_new_tables),
+        cmocka_unit_test(test_a_pci_card),
         cmocka_unit_test(test_every_truncation_of_an_spcr),
         cmocka_unit_test(test_the_first_serial_debug_port),
         cmocka_unit_test(test_a_device_without_addresses_is_passed_over),

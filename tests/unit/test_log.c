@@ -65,6 +65,34 @@ static void test_levels_name_themselves(void **state)
     assert_heard("(BERTH) error: e\n(BERTH) warning: w\n(BERTH) i\n(BERTH) debug: d\n");
 }
 
+static void assert_urgent(bool expected, const char *line)
+{
+    assert_int_equal(log_is_urgent(line, strlen(line)), expected);
+}
+
+static void assert_heard_urgent(bool expected)
+{
+    assert_int_equal(log_is_urgent((const char *)heard.bytes, heard.size), expected);
+    heard.size = 0;
+}
+
+static void test_errors_and_warnings_are_urgent(void **state)
+{
+    (void)state;
+    log_error("e");
+    assert_heard_urgent(true);
+    log_warning("w");
+    assert_heard_urgent(true);
+    log_info("i");
+    assert_heard_urgent(false);
+    assert_urgent(false, "");
+    assert_urgent(false, "(BERTH) error:");
+    assert_urgent(false, "(BERTH) errors: ");
+    assert_urgent(false, "(BERTH) cmdline: error: ");
+    assert_urgent(false, "error: x");
+    assert_false(log_is_urgent("(BERTH) error: ", strlen("(BERTH) error: ") - 1));
+}
+
 static void test_lines_above_the_level_are_dropped(void **state)
 {
     (void)state;
@@ -142,16 +170,99 @@ static void test_long_lines_come_in_parts_and_are_never_cut(void **state)
     }
 }
 
+/* --- several processors ---------------------------------------------------------------------- */
+
+static void begin(void)
+{
+    put_bytes(&heard, "[", 1);
+}
+
+static void end(void)
+{
+    put_bytes(&heard, "]", 1);
+}
+
+static int stop_guarding(void **state)
+{
+    (void)state;
+    log_set_guard(NULL, NULL);
+    return 0;
+}
+
+static void test_the_guard_is_around_whole_lines(void **state)
+{
+    char text[3000];
+
+    (void)state;
+    log_set_guard(begin, end);
+    log_debug("above the level");
+    log_info("a");
+    log_warning("b");
+    assert_heard("[(BERTH) a\n][(BERTH) warning: b\n]");
+    /* Of three parts. */
+    start_listening(NULL);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_info("%s", text);
+    assert_int_equal(heard.size, sizeof(text) - 1 + 9 + 2);
+    assert_int_equal(heard.bytes[0], '[');
+    assert_memory_equal(&heard.bytes[heard.size - 3], "x\n]", 3);
+    assert_null(memchr(heard.bytes + 1, '[', heard.size - 1));
+}
+
+static void test_the_guard_is_around_a_replay(void **state)
+{
+    (void)state;
+    log_info("something");
+    heard.size = 0;
+    log_set_guard(begin, end);
+    log_replay(listen);
+    assert_int_equal(heard.bytes[0], '[');
+    assert_memory_equal(&heard.bytes[heard.size - 3], "g\n]", 3);
+}
+
+static jmp_buf interrupted;
+
+static void listen_and_stop(const char *text, size_t bytes)
+{
+    listen(text, bytes);
+    longjmp(interrupted, 1);
+}
+
+static void test_a_line_that_was_interrupted_is_ended_once(void **state)
+{
+    (void)state;
+    log_end_line();
+    assert_heard("");
+    log_set_sink(listen_and_stop);
+    if (setjmp(interrupted) == 0) {
+        log_info("%01200d", 7); /* stops behind its first part */
+    }
+    log_set_sink(listen);
+    heard.size = 0;
+    log_end_line();
+    log_end_line();
+    log_info("next");
+    log_end_line();
+    assert_heard("\n(BERTH) next\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_line_has_prefix_and_end, start_listening),
         cmocka_unit_test_setup(test_empty_line_is_prefix_and_end, start_listening),
         cmocka_unit_test_setup(test_levels_name_themselves, start_listening),
+        cmocka_unit_test_setup(test_errors_and_warnings_are_urgent, start_listening),
         cmocka_unit_test_setup(test_lines_above_the_level_are_dropped, start_listening),
         cmocka_unit_test_setup(test_without_a_sink_lines_are_kept_for_later, start_listening),
         cmocka_unit_test_setup(test_replay_begins_with_a_whole_line_when_much_is_lost,
                                start_listening),
+        cmocka_unit_test_setup_teardown(test_the_guard_is_around_whole_lines, start_listening,
+                                        stop_guarding),
+        cmocka_unit_test_setup_teardown(test_the_guard_is_around_a_replay, start_listening,
+                                        stop_guarding),
+        cmocka_unit_test_setup(test_a_line_that_was_interrupted_is_ended_once, start_listening),
         cmocka_unit_test_setup(test_long_lines_come_in_parts_and_are_never_cut, start_listening),
     };
 

@@ -199,6 +199,37 @@ static void test_a_second_description_starts_from_the_default(void **state)
     assert_int_equal(options.com[0].line.place.address, 0x3f8);
 }
 
+/* ACPI is asked where the command line says nothing of serial lines, or names it. */
+static void test_the_serial_line_that_acpi_names(void **state)
+{
+    static const struct {
+        const char *cmdline;
+        bool wanted, named;
+    } cases[] = {
+        {"", true, false},
+        {"loglevel=debug", true, false},
+        {"com1=115200", false, false},
+        {"com1=off", false, false},
+        {"com2=9600", false, false},
+        {"com2=off", false, false},
+        {"com1=17 com2=", true, false}, /* which change nothing */
+        {"console=vga", false, false},
+        {"console=com1", false, false},
+        {"console=none", false, false},
+        {"console=acpi", true, true},
+        {"console=fb,acpi,com1", true, true},
+        {"com1=off console=acpi", true, true},
+        {"com2=9600 console=com2,acpi", true, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        parse(cases[i].cmdline);
+        assert_int_equal(options.acpi, cases[i].wanted);
+        assert_int_equal(options.acpi_named, cases[i].named);
+    }
+}
+
 static void test_console_lists_that_are_none(void **state)
 {
     static const char *const lines[] = {
@@ -248,6 +279,15 @@ static void test_every_dom0_mode(void **state)
 
 static void test_every_debug_fault(void **state)
 {
+    static const char *const faults[] = {"ud",
+                                         "df",
+                                         "gp",
+                                         "pf",
+                                         "pf-null",
+                                         "nmi",
+                                         "write-to-text",
+                                         "execute-data",
+                                         "stack-overflow"};
     char line[32];
 
     (void)state;
@@ -257,22 +297,30 @@ static void test_every_debug_fault(void **state)
         assert_int_equal(options.debug_fault, DEBUG_VECTOR);
         assert_int_equal(options.debug_vector, vector);
     }
-    parse_cleanly("debug=ud");
-    assert_int_equal(options.debug_fault, DEBUG_UD);
-    parse_cleanly("debug=df");
-    assert_int_equal(options.debug_fault, DEBUG_DF);
-    parse_cleanly("debug=gp");
-    assert_int_equal(options.debug_fault, DEBUG_GP);
-    parse_cleanly("debug=pf");
-    assert_int_equal(options.debug_fault, DEBUG_PF);
-    parse_cleanly("debug=ap-ud");
-    assert_int_equal(options.debug_fault, DEBUG_AP_UD);
-    parse_cleanly("debug=ap-df");
-    assert_int_equal(options.debug_fault, DEBUG_AP_DF);
-    parse_cleanly("debug=stack-overflow");
-    assert_int_equal(options.debug_fault, DEBUG_STACK_OVERFLOW);
-    parse_cleanly("debug=ap-stack-overflow");
-    assert_int_equal(options.debug_fault, DEBUG_AP_STACK_OVERFLOW);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        snprintf(line, sizeof(line), "debug=%s", faults[i]);
+        parse_cleanly(line);
+        assert_int_equal(options.debug_fault, DEBUG_UD + i);
+        assert_false(options.debug_on_other);
+        snprintf(line, sizeof(line), "debug=ap-%s", faults[i]);
+        parse_cleanly(line);
+        assert_int_equal(options.debug_fault, DEBUG_UD + i);
+        assert_true(options.debug_on_other);
+    }
+    parse_cleanly("debug=ap-int-18");
+    assert_int_equal(options.debug_fault, DEBUG_VECTOR);
+    assert_int_equal(options.debug_vector, 18);
+    assert_true(options.debug_on_other);
+    parse_cleanly("debug=ap-dead");
+    assert_int_equal(options.debug_fault, DEBUG_DEAD);
+    parse_cleanly("debug=locks");
+    assert_int_equal(options.debug_fault, DEBUG_LOCKS);
+    parse_cleanly("debug=lock-kept");
+    assert_int_equal(options.debug_fault, DEBUG_LOCK_KEPT);
+    assert_refused("debug=ap-locks", OPTION_MALFORMED);
+    assert_refused("debug=dead", OPTION_MALFORMED);
+    assert_refused("debug=ap-", OPTION_MALFORMED);
+    assert_refused("debug=ap-ap-ud", OPTION_MALFORMED);
     assert_refused("debug=int-32", OPTION_MALFORMED);
     assert_refused("debug=int-", OPTION_MALFORMED);
     assert_refused("debug=int-3x", OPTION_MALFORMED);
@@ -431,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_console_lists),
         cmocka_unit_test(test_consoles_that_are_named),
         cmocka_unit_test(test_a_second_description_starts_from_the_default),
+        cmocka_unit_test(test_the_serial_line_that_acpi_names),
         cmocka_unit_test(test_console_lists_that_are_none),
         cmocka_unit_test(test_every_log_level),
         cmocka_unit_test(test_every_dom0_mode),

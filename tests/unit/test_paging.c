@@ -27,7 +27,8 @@ static struct page_pool pool_of(uint32_t pages, bool has_1gib_pages)
     struct page_pool pool = {.tables = tables[0],
                              .pa = POOL_PA,
                              .capacity_pages = pages,
-                             .has_1gib_pages = has_1gib_pages};
+                             .has_1gib_pages = has_1gib_pages,
+                             .has_nx = true};
 
     memset(tables, 0xa5, sizeof(tables));
     paging_start(&pool);
@@ -53,9 +54,11 @@ static struct leaf walk(uint64_t va)
         }
         if (shift == 12 || (entry & 0x80) != 0) {
             const uint64_t span = 1ULL << shift;
+            /* Bit 12 of a large page's entry is PAT. */
+            const uint64_t page = entry & (shift == 12 ? 0x000ffffffffff000 : 0x000fffffffffe000);
 
-            assert_int_equal(entry & 0x000ffffffffff000 & (span - 1), 0);
-            return (struct leaf){entry, span, (entry & 0x000ffffffffff000) + (va & (span - 1))};
+            assert_int_equal(page & (span - 1), 0);
+            return (struct leaf){entry, span, page + (va & (span - 1))};
         }
         pa = entry & 0x000ffffffffff000;
         assert_in_range(pa, POOL_PA + 4096, POOL_PA + (POOL_PAGES - 1) * 4096);
@@ -122,6 +125,32 @@ static void test_an_image_off_its_alignment_is_mapped_page_by_page(void **state)
     assert_int_equal(pool.used_pages, 4);
 }
 
+/* Bit 7 is PAT in a 4 KiB page's entry; in others it says that the page is large, and PAT is bit 12. */
+static void test_write_combining_in_pages_of_all_sizes(void **state)
+{
+    const struct page_mapping mapping = {DIRECT + 0x3fdff000, 0x3fdff000, 0x40201000,
+                                         PTE_DATA + PTE_WRITE_COMBINING};
+    struct page_pool pool = pool_of(POOL_PAGES, true);
+
+    (void)state;
+    assert_true(paging_map(&pool, mapping));
+    assert_int_equal(walk(DIRECT + 0x3fdff000).entry, 0x3fdff000 | PTE_DATA | 0x80);
+    assert_int_equal(walk(DIRECT + 0x3fe00000).entry, 0x3fe00000 | PTE_DATA | 0x1080);
+    assert_int_equal(walk(DIRECT + 0x40000000).entry, 0x40000000 | PTE_DATA | 0x1080);
+}
+
+static void test_a_processor_without_nx_gets_no_bit_for_it(void **state)
+{
+    struct page_pool pool = pool_of(POOL_PAGES, true);
+
+    (void)state;
+    pool.has_nx = false;
+    assert_true(paging_map(
+        &pool, (struct page_mapping){DIRECT + 0x1ff000, 0x1ff000, 0x201000, PTE_CONSTANTS}));
+    assert_int_equal(walk(DIRECT + 0x1ff000).entry, 0x1ff121);
+    assert_int_equal(walk(DIRECT + 0x200000).entry, 0x2001a1);
+}
+
 static void test_a_pool_that_is_too_small_and_a_place_that_is_taken(void **state)
 {
     const struct page_mapping page = {DIRECT, 0, 0x1000, PTE_DATA};
@@ -139,6 +168,28 @@ static void test_a_pool_that_is_too_small_and_a_place_that_is_taken(void **state
     map.ranges[0] = (struct memory_range){{0, 0x1000}, MEMORY_RAM};
     pool = pool_of(paging_pages_for_ram(&map, 0x100000000) - 1, true);
     assert_false(paging_map_ram(&pool, &map, 0x100000000, DIRECT, PTE_DATA));
+}
+
+static void test_pages_are_taken_away_one_by_one(void **state)
+{
+    struct page_pool pool = pool_of(POOL_PAGES, true);
+
+    (void)state;
+    assert_true(
+        paging_map(&pool, (struct page_mapping){DIRECT + 0x1fe000, 0x1fe000, 0x402000, PTE_DATA}));
+    assert_true(
+        paging_map(&pool, (struct page_mapping){DIRECT + 0x600000, 0x600000, 0x3000, PTE_DATA}));
+    assert_true(paging_unmap(&pool, DIRECT + 0x601000, 0x1000));
+    assert_mapped(DIRECT + 0x600000, 0x600000, 0x1000);
+    assert_not_mapped(DIRECT + 0x601000);
+    assert_mapped(DIRECT + 0x602000, 0x602000, 0x1000);
+    /* Again; across a large page; where there is no table. */
+    assert_false(paging_unmap(&pool, DIRECT + 0x600000, 0x2000));
+    assert_not_mapped(DIRECT + 0x600000);
+    assert_false(paging_unmap(&pool, DIRECT + 0x1ff000, 0x2000));
+    assert_not_mapped(DIRECT + 0x1ff000);
+    assert_mapped(DIRECT + 0x200000, 0x200000, 0x200000);
+    assert_false(paging_unmap(&pool, DIRECT + 0x8000000000, 0x1000));
 }
 
 /* The most that the contract says of further ranges. */
@@ -262,7 +313,10 @@ int main(void)
         cmocka_unit_test(test_the_largest_pages_that_fit),
         cmocka_unit_test(test_without_1_gib_pages_there_are_none),
         cmocka_unit_test(test_an_image_off_its_alignment_is_mapped_page_by_page),
+        cmocka_unit_test(test_write_combining_in_pages_of_all_sizes),
+        cmocka_unit_test(test_a_processor_without_nx_gets_no_bit_for_it),
         cmocka_unit_test(test_a_pool_that_is_too_small_and_a_place_that_is_taken),
+        cmocka_unit_test(test_pages_are_taken_away_one_by_one),
         cmocka_unit_test(test_what_further_ranges_take_at_most),
         cmocka_unit_test(test_exactly_the_ram_is_mapped),
         cmocka_unit_test(test_a_memory_without_ram_maps_nothing),

@@ -58,6 +58,16 @@ static void test_it_is_found_at_both_ends_of_both_areas(void **state)
     }
 }
 
+static void test_it_is_found_at_any_place(void **state)
+{
+    (void)state;
+    for (uint32_t at = 0xe0000; at < 0xfffe0; at += at == 0xe0400 ? 0x1f800 : 16) {
+        put(at, 1);
+        assert_int_equal(rsdp_locate(&memory, &info).pa, at);
+        memset(bytes + at, 0, 20);
+    }
+}
+
 static void test_the_extended_bios_data_area_comes_first(void **state)
 {
     (void)state;
@@ -116,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_none_is_address_0, empty_memory),
         cmocka_unit_test_setup(test_it_is_found_at_both_ends_of_both_areas, empty_memory),
+        cmocka_unit_test_setup(test_it_is_found_at_any_place, empty_memory),
         cmocka_unit_test_setup(test_the_extended_bios_data_area_comes_first, empty_memory),
         cmocka_unit_test_setup(test_only_every_16_bytes_and_only_inside_the_areas, empty_memory),
         cmocka_unit_test_setup(test_a_bad_checksum_does_not_count, empty_memory),

@@ -49,6 +49,8 @@ static void test_an_ordinary_one(void **state)
     assert_int_equal(screen.columns, 160);
     assert_int_equal(screen.rows, 50);
     assert_int_equal(screen.style.ink, 0xc0c0c0);
+    assert_int_equal(screen.urgent_style.ink, 0xffff55);
+    assert_int_equal(screen.urgent_style.scale, screen.style.scale);
     assert_int_equal(screen.style.paper, 0);
     assert_int_equal(screen.style.pixel_bytes, 4);
     assert_int_equal(screen.style.scale, 1);

@@ -33,6 +33,7 @@ static void assert_place(enum serial_space space, uint64_t address, uint8_t stri
     assert_int_equal(line.place.space, space);
     assert_int_equal(line.place.address, address);
     assert_int_equal(line.place.stride_bytes, stride);
+    assert_int_equal(line.place.access_bytes, stride);
 }
 
 static void test_default(void **state)
@@ -40,6 +41,7 @@ static void test_default(void **state)
     (void)state;
     line = serial_default(0x3e8);
     assert_int_equal(line.baud, 115200);
+    assert_int_equal(line.divisor, 1);
     assert_int_equal(line.line_control, 0x03);
     assert_place(SERIAL_IN_PORTS, 0x3e8, 1);
 }
@@ -49,10 +51,12 @@ static void test_what_is_not_told_is_the_default(void **state)
     (void)state;
     parse("9600");
     assert_int_equal(line.baud, 9600);
+    assert_int_equal(line.divisor, 12);
     assert_int_equal(line.line_control, 0x03);
     assert_place(SERIAL_IN_PORTS, 0x3f8, 1);
     parse("2,7e2");
     assert_int_equal(line.baud, 2);
+    assert_int_equal(line.divisor, 57600);
     assert_place(SERIAL_IN_PORTS, 0x3f8, 1);
 }
 

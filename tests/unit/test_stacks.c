@@ -23,7 +23,8 @@ static uint64_t tables[POOL_PAGES][PT_ENTRIES];
 
 static struct page_pool pool_of(uint32_t pages)
 {
-    struct page_pool pool = {.tables = tables[0], .pa = POOL_PA, .capacity_pages = pages};
+    struct page_pool pool = {
+        .tables = tables[0], .pa = POOL_PA, .capacity_pages = pages, .has_nx = true};
 
     memset(tables, 0xa5, sizeof(tables));
     paging_start(&pool);

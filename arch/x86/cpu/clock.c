@@ -4,32 +4,15 @@
 #include "clock.h"
 
 #include "abi/acpi.h"
+#include "compiler.h"
 #include "instructions.h"
-#include "x86/registers.h"
+#include "tsc_rate.h"
 
 #define US_PER_SECOND 1000000U
 
-static uint64_t tsc_hz(void)
+INIT struct clock clock_choose(const struct acpi_info *acpi)
 {
-    struct tsc_cpuid told = {0};
-    const uint32_t leaves = cpuid(CPUID_VENDOR).eax;
-
-    if (leaves >= CPUID_TSC) {
-        const struct cpuid_leaf leaf = cpuid(CPUID_TSC);
-
-        told.denominator = leaf.eax;
-        told.numerator = leaf.ebx;
-        told.crystal_hz = leaf.ecx;
-    }
-    if (leaves >= CPUID_FREQUENCY) {
-        told.base_mhz = cpuid(CPUID_FREQUENCY).eax & 0xffff;
-    }
-    return tsc_hz_told(&told);
-}
-
-struct clock clock_choose(const struct acpi_info *acpi)
-{
-    const uint64_t told = tsc_hz();
+    const uint64_t told = tsc_rate_by_cpuid().hz;
     const struct acpi_register *timer = &acpi->pm_timer;
     struct clock clock = {.counter = {.hz = UINT32_MAX, .bits = 64}};
 

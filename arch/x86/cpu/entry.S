@@ -47,9 +47,26 @@ trap_common:
         cld
         mov     %rsp, %rdi
         xor     %ebp, %ebp
+
+        /* Processors that are being started share this stack: one of them reports, below its frame. */
+        lea     stack_mc_top - TRAP_BYTES(%rip), %rax
+        cmp     %rax, %rsp
+        jne     1f
+        lock btsl $0, shared_stack_taken(%rip)
+        jc      2f
+1:
         and     $-16, %rsp
         call    trap_report
         ud2
+2:      cli
+        hlt
+        jmp     2b
+
+        .section .bss
+        .balign 4
+shared_stack_taken:
+        .skip   4
+        .text
 
 /* VECTOR_WAKE: that the processor left its hlt is all; the APIC is told by cpu/processors.c. */
         .globl wake_stub

@@ -3,6 +3,8 @@
  */
 #include "page_tables.h"
 
+#include "compiler.h"
+
 #include <stddef.h>
 
 #include "image.h"
@@ -21,7 +23,7 @@ extern const uint64_t boot_page_table_l4[];
 static struct page_pool pool;
 static uint32_t pages_before_lending;
 
-uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t processors)
+INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t processors)
 {
     const struct prange high = {IDENTITY_MAP_BYTES, UINT64_MAX};
     uint64_t pages = paging_pages_for_ram(map, IDENTITY_MAP_BYTES);
@@ -30,6 +32,7 @@ uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t 
     pages += PAGING_PAGES_FOR_SMALL; /* the screen */
     pages += (uint64_t)devices * PAGING_PAGES_FOR_1_GIB;
     pages += PAGING_PAGES_FOR_SMALL; /* the local APIC */
+    pages += PAGING_PAGES_FOR_SMALL; /* the HPET */
     pages += PAGING_PAGES_FOR_SMALL; /* the page that is lent */
     pages += processors > 1 ? stacks_pages_for_areas(processors) : 0;
     if (memmap_touches_ram(map, high)) {
@@ -38,8 +41,8 @@ uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t 
     return pages * PAGE_BYTES;
 }
 
-static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8_t *end,
-                                uint64_t rights)
+static INIT struct page_mapping part(paddr_t image, const uint8_t *start, const uint8_t *end,
+                                     uint64_t rights)
 {
     return (struct page_mapping){
         .va = (uint64_t)start,
@@ -50,7 +53,7 @@ static struct page_mapping part(paddr_t image, const uint8_t *start, const uint8
 }
 
 /* The stacks come last, each of them apart: the guard pages between them are what is not mapped. */
-static bool image_map(paddr_t image)
+static INIT bool image_map(paddr_t image)
 {
     const struct page_mapping parts[] = {
         part(image, _start, __text_start, PTE_CONSTANTS),
@@ -73,7 +76,7 @@ static bool image_map(paddr_t image)
 }
 
 /* The screen, which is device memory, unless the map says that it is RAM. */
-static bool screen_map(const struct memmap *map)
+static INIT bool screen_map(const struct memmap *map)
 {
     const struct prange screen = {VGA_TEXT_PA, VGA_TEXT_PA + PAGE_BYTES};
 
@@ -82,32 +85,35 @@ static bool screen_map(const struct memmap *map)
                                                    prange_bytes(screen), PTE_DATA + PTE_UNCACHED});
 }
 
-static bool devices_map(struct device_list devices)
+static INIT bool devices_map(struct device_list list, bool combines_writes)
 {
     bool fits = true;
 
-    for (uint32_t i = 0; i < devices.count; i++) {
-        const struct prange range = devices.ranges[i];
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct prange bytes = list.devices[i].bytes;
+        const uint64_t type =
+            list.devices[i].combines && combines_writes ? PTE_WRITE_COMBINING : PTE_UNCACHED;
 
-        fits = fits && paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + range.start,
-                                                               range.start, prange_bytes(range),
-                                                               PTE_DATA + PTE_UNCACHED});
+        fits = fits &&
+               paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + bytes.start, bytes.start,
+                                                       prange_bytes(bytes), PTE_DATA + type});
     }
     return fits;
 }
 
-bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
-                       struct device_list devices, struct prange room)
+INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
+                            struct device_list devices, struct prange room)
 {
     pool = (struct page_pool){
         .tables = physmap_low((paddr_t){room.start}),
         .pa = room.start,
         .capacity_pages = (uint32_t)(prange_bytes(room) / PAGE_BYTES),
         .has_1gib_pages = caps->has_1gib_pages,
+        .has_nx = caps->has_nx,
     };
 
     paging_start(&pool);
-    if (!image_map(image) || !screen_map(map) || !devices_map(devices) ||
+    if (!image_map(image) || !screen_map(map) || !devices_map(devices, caps->combines_writes) ||
         !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
         return false;
     }
@@ -141,7 +147,7 @@ bool page_tables_add_areas(paddr_t areas, uint32_t count)
 void page_tables_lend(paddr_t page)
 {
     pages_before_lending = pool.used_pages;
-    paging_map(&pool, (struct page_mapping){page.pa, page.pa, PAGE_BYTES, PTE_CODE});
+    paging_map(&pool, (struct page_mapping){page.pa, page.pa, PAGE_BYTES, PTE_CODE - PTE_GLOBAL});
 }
 
 void page_tables_take_back(void)
@@ -149,6 +155,14 @@ void page_tables_take_back(void)
     pool.tables[0] = 0;
     pool.used_pages = pages_before_lending;
     page_tables_use(page_tables_in_use());
+}
+
+void page_tables_remove(const void *start, const void *end)
+{
+    const uint64_t va = (uint64_t)start;
+
+    paging_unmap(&pool, va, (uint64_t)end - va);
+    translations_forget();
 }
 
 void page_tables_use_boot(paddr_t image)

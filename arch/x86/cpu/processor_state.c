@@ -3,6 +3,8 @@
  */
 #include "processor_state.h"
 
+#include "compiler.h"
+#include "control.h"
 #include "instructions.h"
 #include "mem.h"
 #include "x86/registers.h"
@@ -134,4 +136,35 @@ void processor_state_adopt(const struct processor_state *wanted)
     msr_write(MSR_EFER, wanted->efer);
     cr4_write(wanted->cr4);
     cr0_write(wanted->cr0);
+}
+
+static INIT struct cpu_features features_read(void)
+{
+    struct cpu_features features = {.basic_edx = cpuid(CPUID_FEATURE).edx,
+                                    .extended_edx = cpuid(CPUID_EXT_FEATURE).edx};
+
+    if (cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED) {
+        features.structured_ebx = cpuid(CPUID_STRUCTURED).ebx;
+        features.structured_ecx = cpuid(CPUID_STRUCTURED).ecx;
+    }
+    return features;
+}
+
+INIT void processor_state_establish(void)
+{
+    const struct cpu_features features = features_read();
+    const struct control_state control = control_wanted(&features);
+    struct processor_state state;
+
+    processor_state_read(&state);
+    state.cr0 = control.cr0;
+    state.cr4 = control.cr4;
+    state.efer = control.efer;
+    state.pat = control.pat;
+    processor_state_adopt(&state);
+}
+
+void processor_state_leave(void)
+{
+    cr4_write(CR4_PAE);
 }

@@ -3,13 +3,18 @@
  */
 #include "processors.h"
 
+#include "compiler.h"
+
 #include <stddef.h>
 
 #include "instructions.h"
+#include "log.h"
 #include "mem.h"
 #include "page_tables.h"
 #include "physmap.h"
 #include "processor_state.h"
+#include "spinlock.h"
+#include "stop.h"
 #include "x86/address_map.h"
 #include "x86/apic.h"
 #include "x86/paging.h"
@@ -22,14 +27,22 @@
 #define PATIENCE_US     3000000 /* an overloaded host can stop a virtual processor for that long */
 /* Between two looks at the clock, which may be a slow port. */
 #define POLLS_FOR_EACH_LOOK 16
+/* Of a report for the others to stop: an NMI takes some microseconds. */
+#define FREEZE_POLLS 100000
 
 _Static_assert(sizeof(struct processor) <= PROCESSOR_DATA_BYTES, "it is a part of the area");
 _Static_assert(PROCESSOR_AREAS_START + ACPI_PROCESSORS_MAX * PROCESSOR_AREA_MAPPED_BYTES <=
                    PROCESSOR_AREAS_END,
                "all areas lie within their window");
 _Static_assert(offsetof(struct processor, self) == 0, "this_processor() reads it there");
+_Static_assert(offsetof(struct processors_start_info, idt) ==
+                   offsetof(struct processors_start_info, idt_limit) + sizeof(uint16_t),
+               "lidt reads both in one piece");
 
-extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[];
+extern const uint8_t trampoline_start[], trampoline_end[], trampoline_cr3[], trampoline_efer[];
+extern const uint8_t trampoline_park16[], trampoline_park32[];
+extern const uint64_t boot_idt[];
+extern const uint8_t idt_pointer_va[10];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
 
 extern const uint8_t boot_stack[], boot_stack_top[], stack_df[], stack_df_top[];
@@ -49,6 +62,15 @@ struct processor first_processor = {
 static const struct bringup *listed; /* NULL: none was started, or all were put back */
 static struct clock clock;
 static uint32_t answers;
+static uint64_t stamps[BRINGUP_PARTS + 1];
+static uint32_t frozen;
+
+/* Who has not come to its own data: one of them can have something to report. */
+static struct processor starting_processor = {.self = &starting_processor,
+                                              .number = PROCESSOR_STARTING};
+
+/* As boot_idt, but on the stack in use: who is being started has no TSS. Two quadwords a gate. */
+static uint64_t start_idt[2 * (VECTOR_WAKE + 1)] NOINIT;
 
 /* Where the data begin in the first of the areas: above its stacks. */
 #define FIRST_AREA_DATA (PROCESSOR_AREAS_START + PROCESSOR_AREA_MAPPED_BYTES - PROCESSOR_DATA_BYTES)
@@ -67,7 +89,9 @@ static bool processor_answered(uint32_t index)
 
 const struct processor *processor_online(uint32_t index)
 {
-    return processor_answered(index) ? processor_at(index) : NULL;
+    return listed != NULL && index < listed->count && processor_answered(index)
+               ? processor_at(index)
+               : NULL;
 }
 
 /* --- on the first processor ------------------------------------------------------------------ */
@@ -83,13 +107,36 @@ static void word_write(uint8_t *place, uint32_t value)
     memcpy(place, &value, sizeof(value));
 }
 
-static void start_page_fill(struct start_page *page, paddr_t at)
+/* What an exception finds in the page, before there is 64-bit mode: a halt. Source: SDM volume 3A, 6.11 and 21.1.4. */
+static INIT void start_page_vectors(const struct start_page *page, uint32_t at)
 {
-    const size_t bytes = (size_t)(trampoline_end - trampoline_start);
+    const uint32_t park16 = (uint32_t)(trampoline_park16 - trampoline_start);
+    const uint32_t park32 = at + (uint32_t)(trampoline_park32 - trampoline_start);
 
+    for (unsigned int vector = 0; vector < VECTOR_COUNT; vector++) {
+        uint8_t *const gate = page->bytes + TRAMPOLINE_GATES + vector * GATE32_BYTES;
+
+        word_write(page->bytes + TRAMPOLINE_VECTORS + vector * VECTOR16_BYTES,
+                   (at >> 4) << 16 | park16);
+        word_write(gate, SEL_CODE32 << 16 | (park32 & 0xffff));
+        word_write(gate + sizeof(uint32_t), (park32 & 0xffff0000) | GATE_INTERRUPT << 8);
+    }
+}
+
+static INIT void start_idt_fill(void)
+{
+    for (unsigned int vector = 0; vector <= VECTOR_WAKE; vector++) {
+        start_idt[2 * vector] = boot_idt[2 * vector] & ~GATE_STACK;
+        start_idt[2 * vector + 1] = boot_idt[2 * vector + 1];
+    }
+}
+
+static INIT void start_page_fill(struct start_page *page, paddr_t at)
+{
     page->bytes = physmap_low(at);
-    memcpy(page->saved, page->bytes, bytes);
-    memcpy(page->bytes, trampoline_start, bytes);
+    memcpy(page->saved, page->bytes, sizeof(page->saved));
+    memcpy(page->bytes, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    start_page_vectors(page, (uint32_t)at.pa);
     for (const uint32_t *listed_at = __trampoline_rel_start; listed_at < __trampoline_rel_end;
          listed_at++) {
         uint32_t offset;
@@ -98,17 +145,19 @@ static void start_page_fill(struct start_page *page, paddr_t at)
         word_write(page->bytes + *listed_at, (uint32_t)at.pa + offset);
     }
     word_write(page->bytes + (trampoline_cr3 - trampoline_start), (uint32_t)page_tables_in_use());
+    word_write(page->bytes + (trampoline_efer - trampoline_start),
+               (uint32_t)first_processor.state.efer & ~EFER_LMA);
     page_tables_lend(at);
 }
 
-static void start_page_give_back(const struct start_page *page)
+static INIT void start_page_give_back(const struct start_page *page)
 {
     page_tables_take_back();
-    memcpy(page->bytes, page->saved, (size_t)(trampoline_end - trampoline_start));
+    memcpy(page->bytes, page->saved, sizeof(page->saved));
 }
 
 /* To those that have not answered; in one message where these are all others. */
-static void send_to_silent(uint32_t command)
+static INIT void send_to_silent(uint32_t command)
 {
     if (listed->broadcast && __atomic_load_n(&answers, __ATOMIC_ACQUIRE) == 0) {
         local_apic_send(0, APIC_OTHERS | command);
@@ -122,7 +171,7 @@ static void send_to_silent(uint32_t command)
 }
 
 /* Until all have answered, or for so long after the last answer. */
-static bool wait_for_answers(uint64_t patience_us)
+static INIT bool wait_for_answers(uint64_t patience_us)
 {
     uint32_t seen = 0;
 
@@ -142,7 +191,7 @@ static bool wait_for_answers(uint64_t patience_us)
 }
 
 /* Should one come late, it must not find another page than it was sent to. */
-static void give_up_silent(void)
+static INIT void give_up_silent(void)
 {
     for (uint32_t i = 0; i < listed->count; i++) {
         if (!processor_answered(i)) {
@@ -152,7 +201,7 @@ static void give_up_silent(void)
     }
 }
 
-static void wait_us(uint32_t us)
+static INIT void wait_us(uint32_t us)
 {
     clock_start(&clock);
     while (us > 0 && clock_us(&clock) < us) {
@@ -160,7 +209,7 @@ static void wait_us(uint32_t us)
     }
 }
 
-static uint32_t count_answered(void)
+static INIT uint32_t count_answered(void)
 {
     uint32_t count = 0;
 
@@ -171,7 +220,7 @@ static uint32_t count_answered(void)
 }
 
 /* The memory of its area holds anything. */
-static void processor_prepare(uint32_t index)
+static INIT void processor_prepare(uint32_t index)
 {
     struct processor *const processor = processor_at(index);
 
@@ -180,32 +229,49 @@ static void processor_prepare(uint32_t index)
     processor->apic_id = listed->apic_ids[index];
     stacks_of_area(PROCESSOR_AREAS_START + index * PROCESSOR_AREA_MAPPED_BYTES, processor->stacks);
     processor->answered = false;
+    processor->held = NULL;
     processor->given_up = false;
     processor->work = NULL;
 }
 
-uint32_t processors_start(const struct processors_request *request)
+static INIT void part_end(enum bringup_part part)
+{
+    stamps[part + 1] = tsc_read();
+}
+
+const uint64_t *processors_stamps(void)
+{
+    return stamps[0] != 0 ? stamps : NULL;
+}
+
+INIT uint32_t processors_start(const struct processors_request *request)
 {
     static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
 
+    stamps[0] = tsc_read();
     listed = request->who;
     clock = request->clock;
     first_processor.apic_id = local_apic_id();
     processor_state_read(&first_processor.state);
+    start_idt_fill();
     processors_start_info = (struct processors_start_info){
         .apic_ids = listed->apic_ids,
         .apic_registers = (uint64_t)physmap_low(request->apic->registers),
         .count = listed->count,
         .x2apic = request->apic->x2apic,
+        .idt_limit = sizeof(start_idt) - 1,
+        .idt = (uint64_t)start_idt,
     };
     for (uint32_t i = 0; i < listed->count; i++) {
         processor_prepare(i);
     }
     start_page_fill(&page, request->start_page);
+    part_end(BRINGUP_PREPARED);
 
     send_to_silent(APIC_INIT | APIC_ASSERT);
     wait_us(request->init_delay_us);
+    part_end(BRINGUP_INIT);
     send_to_silent(start);
     if (!wait_for_answers(SECOND_START_US)) {
         send_to_silent(start);
@@ -214,27 +280,57 @@ uint32_t processors_start(const struct processors_request *request)
         give_up_silent();
         wait_us(SECOND_START_US);
     }
+    part_end(BRINGUP_ANSWERED);
     start_page_give_back(&page);
+    part_end(BRINGUP_GIVEN_BACK);
     return count_answered();
 }
 
-bool processor_call(uint32_t index, processor_work_fn *work)
+static void work_begin(uint32_t index, processor_work_fn *work)
 {
-    struct processor *const processor = processor_at(index);
-
-    if (listed == NULL || index >= listed->count || !processor_answered(index)) {
-        return false;
-    }
-    __atomic_store_n(&processor->work, work, __ATOMIC_RELEASE);
+    __atomic_store_n(&processor_at(index)->work, work, __ATOMIC_RELEASE);
     local_apic_send(listed->apic_ids[index], APIC_FIXED | APIC_ASSERT | VECTOR_WAKE);
+}
+
+static bool work_wait(uint32_t index)
+{
     clock_start(&clock);
-    while (__atomic_load_n(&processor->work, __ATOMIC_ACQUIRE) != NULL) {
+    while (__atomic_load_n(&processor_at(index)->work, __ATOMIC_ACQUIRE) != NULL) {
         if (clock_us(&clock) >= PATIENCE_US) {
+            processor_at(index)->given_up = true;
+            log_warning("processor %u, APIC id 0x%x, has stopped answering: it is not used",
+                        index + 1, listed->apic_ids[index]);
             return false;
         }
         processor_pause();
     }
     return true;
+}
+
+bool processor_call(uint32_t index, processor_work_fn *work)
+{
+    if (listed == NULL || index >= listed->count || !processor_answered(index)) {
+        return false;
+    }
+    work_begin(index, work);
+    return work_wait(index);
+}
+
+bool processors_call(processor_work_fn *work)
+{
+    const uint32_t count = listed != NULL ? listed->count : 0;
+    bool all_done = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (processor_answered(i)) {
+            work_begin(i, work);
+        }
+    }
+    work();
+    for (uint32_t i = 0; i < count; i++) {
+        all_done = (!processor_answered(i) || work_wait(i)) && all_done;
+    }
+    return all_done;
 }
 
 void processors_put_back(void)
@@ -255,11 +351,39 @@ void processors_put_back(void)
 
 /* --- on any processor ------------------------------------------------------------------------ */
 
+/*
+ * Nobody gets this who is not known to have stacks for it: a message to all would reach those that are being started,
+ * and those that no list names.
+ */
 void processors_freeze(void)
 {
-    if (listed != NULL) {
-        local_apic_send(0, APIC_OTHERS | APIC_NMI | APIC_ASSERT);
+    const struct local_apic apic = local_apic_detect();
+    uint32_t expected = 0;
+
+    if (listed == NULL || apic.x2apic != processors_start_info.x2apic) {
+        return;
     }
+    const uint32_t self = local_apic_id();
+
+    if (self != first_processor.apic_id) {
+        local_apic_send(first_processor.apic_id, APIC_NMI | APIC_ASSERT);
+        expected++;
+    }
+    for (uint32_t i = 0; i < listed->count; i++) {
+        if (listed->apic_ids[i] != self && processor_answered(i)) {
+            local_apic_send(listed->apic_ids[i], APIC_NMI | APIC_ASSERT);
+            expected++;
+        }
+    }
+    for (uint32_t poll = 0;
+         poll < FREEZE_POLLS && __atomic_load_n(&frozen, __ATOMIC_ACQUIRE) < expected; poll++) {
+        processor_pause();
+    }
+}
+
+void processor_frozen(void)
+{
+    __atomic_add_fetch(&frozen, 1, __ATOMIC_RELEASE);
 }
 
 uint32_t processor_number(void)
@@ -275,16 +399,42 @@ static const struct processor *area_owner(uint64_t place)
     return listed != NULL && index < listed->count ? processor_at((uint32_t)index) : NULL;
 }
 
+/* As the processor itself says, whatever mode its APIC is in. Source: SDM volume 2A, CPUID, leaves 1 and 0xb. */
+static uint32_t cpuid_apic_id(void)
+{
+    const struct cpuid_leaf topology =
+        cpuid(CPUID_VENDOR).eax >= CPUID_TOPOLOGY ? cpuid(CPUID_TOPOLOGY) : (struct cpuid_leaf){0};
+
+    return topology.ebx != 0 ? topology.edx : cpuid(CPUID_FEATURE).ebx >> CPUID_ID_SHIFT;
+}
+
+static struct processor *starting_claim(void)
+{
+    static bool claimed;
+
+    if (__atomic_test_and_set(&claimed, __ATOMIC_ACQ_REL)) {
+        processor_halt();
+    }
+    starting_processor.apic_id = cpuid_apic_id();
+    return &starting_processor;
+}
+
 const struct processor *processor_that_reports(const void *frame)
 {
     const uint64_t base = msr_read(MSR_GS_BASE);
     const struct processor *owner = area_owner(base);
 
-    if (base == (uint64_t)&first_processor || (owner != NULL && base == (uint64_t)owner)) {
+    if (base == (uint64_t)&first_processor || base == (uint64_t)&starting_processor ||
+        (owner != NULL && base == (uint64_t)owner)) {
         return (const struct processor *)base;
     }
     owner = area_owner((uint64_t)frame);
-    return owner != NULL ? owner : &first_processor;
+    if (owner == NULL) {
+        owner = listed == NULL || cpuid_apic_id() == first_processor.apic_id ? &first_processor
+                                                                             : starting_claim();
+    }
+    msr_write(MSR_GS_BASE, (uint64_t)owner);
+    return owner;
 }
 
 /* --- on the others --------------------------------------------------------------------------- */
@@ -313,7 +463,10 @@ static void tables_load(struct processor *self)
     self->gdt[SEL_CODE64 / 8] = (uint64_t)DESC_CODE64 << 32 | DESC_LIMIT_4GIB;
     self->gdt[SEL_DATA / 8] = (uint64_t)DESC_DATA << 32 | DESC_LIMIT_4GIB;
     descriptor_write(&self->gdt[SEL_TSS / 8], (uint64_t)&self->task, sizeof(self->task) - 1);
-    asm volatile("lgdt %0; ltr %w1" : : "m"(pointer), "r"(SEL_TSS) : "memory");
+    asm volatile("lgdt %0; ltr %w1; lidt %2"
+                 :
+                 : "m"(pointer), "r"(SEL_TSS), "m"(idt_pointer_va)
+                 : "memory");
 }
 
 /* Asleep, but for what it is asked to do. Between the look and hlt no interrupt is taken, so none is missed. */
@@ -323,11 +476,12 @@ static NORETURN void wait_for_work(struct processor *self)
         processor_work_fn *const work = __atomic_load_n(&self->work, __ATOMIC_ACQUIRE);
 
         if (work == NULL) {
+            spin_check_sleep();
             asm volatile("sti; hlt; cli" : : : "memory");
             local_apic_end();
         } else {
             /* The page that it started in is no longer mapped, but may still be remembered. */
-            page_tables_use(page_tables_in_use());
+            translations_forget();
             work();
             __atomic_store_n(&self->work, NULL, __ATOMIC_RELEASE);
         }

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "console.h"
 #include "instructions.h"
 #include "log.h"
 #include "x86/ports.h"
@@ -36,6 +37,7 @@ NORETURN void machine_stop(void)
     }
     if (reboot_wanted) {
         log_line(LOG_ERROR, "rebooting");
+        console_drain();
         port_write8(KEYBOARD_COMMAND, KEYBOARD_RESET);
     }
     log_line(LOG_ERROR, "halted");

@@ -3,6 +3,7 @@
  */
 #include "console.h"
 
+#include "compiler.h"
 #include "framebuffer.h"
 #include "log.h"
 #include "pci_serial.h"
@@ -18,8 +19,12 @@ enum which {
     ON_FRAMEBUFFER,
     ON_COM1,
     ON_COM2,
+    ON_ACPI, /* the serial line that ACPI names */
     CONSOLES,
 };
+
+#define SERIALS  (CONSOLES - ON_COM1)
+#define THE_ACPI (ON_ACPI - ON_COM1)
 
 enum state {
     OFF,
@@ -32,14 +37,20 @@ enum state {
 static enum state states[CONSOLES];
 static struct prange memory[CONSOLES]; /* a device's; empty: it is behind ports, or mapped anyway */
 static bool started;                   /* all that are wanted */
+static enum which shown = CONSOLES;    /* which of them is being given something; CONSOLES: none */
 
 static struct screen screen;
-static struct serial_line lines[OPTION_COMS];
-static struct uart uarts[OPTION_COMS];
-static bool named[OPTION_COMS];  /* by the options */
-static bool missed[OPTION_COMS]; /* wanted, and not there */
+static struct serial_line lines[SERIALS];
+static struct uart uarts[SERIALS];
+static bool named[SERIALS];   /* by the options, or by ACPI */
+static bool missed[SERIALS];  /* wanted, and not there */
+static bool gave_up[SERIALS]; /* and that has been said */
+static bool acpi_wanted;
 static const char *framebuffer_defect;
 static bool framebuffer_missed;
+
+/* As the log names them; in one piece, so that there is no pointer. */
+static const char names[SERIALS][sizeof("ACPI's")] = {"com1", "com2", "ACPI's"};
 
 /* The console that is given the log from its beginning. */
 static enum which replay_to;
@@ -48,12 +59,13 @@ static void show(enum which which, const char *text, size_t bytes)
 {
     const enum state before = states[which];
 
-    /* Busy already: something came in between. The second time it is its own fault that is being reported. */
+    /* Busy already: something came in between. The second time something has come in between of its report, too. */
     if (before != ON && before != BUSY) {
         states[which] = before == BUSY_AGAIN ? OFF : before;
         return;
     }
     states[which] = before == ON ? BUSY : BUSY_AGAIN;
+    shown = which;
     switch (which) {
     case ON_VGA:
         vga_send(text, bytes);
@@ -63,18 +75,34 @@ static void show(enum which which, const char *text, size_t bytes)
         break;
     case ON_COM1:
     case ON_COM2:
+    case ON_ACPI:
         uart_send(&uarts[which - ON_COM1], text, bytes);
         break;
     case CONSOLES:
         break;
     }
+    shown = CONSOLES;
     states[which] = before;
+}
+
+/* Tell the others of a serial line that does not get ready any more. */
+static void silence_report(void)
+{
+    for (unsigned int i = 0; i < SERIALS; i++) {
+        if (states[ON_COM1 + i] == ON && !uarts[i].answers && !gave_up[i]) {
+            gave_up[i] = true;
+            log_warning("a serial line does not get ready: %s is not used any more", names[i]);
+        }
+    }
 }
 
 static void send(const char *text, size_t bytes)
 {
     for (enum which i = 0; i < CONSOLES; i++) {
         show(i, text, bytes);
+    }
+    if (bytes > 0 && text[bytes - 1] == '\n') {
+        silence_report();
     }
 }
 
@@ -115,6 +143,7 @@ static void console_up(enum which which)
     }
     replay_to = which;
     log_replay(replay);
+    silence_report();
 }
 
 /* Start a console, or let it wait for the final page tables. */
@@ -132,8 +161,16 @@ static struct prange pages_of(struct prange bytes)
     return (struct prange){align_down(bytes.start, PAGE_BYTES), align_up(bytes.end, PAGE_BYTES)};
 }
 
-static void com_open(unsigned int which, const struct com_option *option,
-                     const struct boot_info *info)
+static INIT void serial_memory(unsigned int which)
+{
+    const struct serial_place *const place = &lines[which].place;
+    const uint64_t bytes = (uint64_t)place->stride_bytes * SERIAL_REGISTERS;
+
+    memory[ON_COM1 + which] = pages_of((struct prange){place->address, place->address + bytes});
+}
+
+static INIT void com_open(unsigned int which, const struct com_option *option,
+                          const struct boot_info *info)
 {
     struct serial_place *const place = &lines[which].place;
 
@@ -146,9 +183,7 @@ static void com_open(unsigned int which, const struct com_option *option,
         return;
     }
     if (place->space == SERIAL_IN_MEMORY) {
-        const uint64_t bytes = (uint64_t)place->stride_bytes * SERIAL_REGISTERS;
-
-        memory[ON_COM1 + which] = pages_of((struct prange){place->address, place->address + bytes});
+        serial_memory(which);
         if (info == NULL || boot_info_touches_ram(info, memory[ON_COM1 + which])) {
             missed[which] = true;
             return;
@@ -157,7 +192,7 @@ static void com_open(unsigned int which, const struct com_option *option,
     console_open(ON_COM1 + which);
 }
 
-static void framebuffer_open(const struct boot_info *info)
+static INIT void framebuffer_open(const struct boot_info *info)
 {
     framebuffer_defect = screen_from(&info->framebuffer, &screen);
     if (framebuffer_defect != NULL) {
@@ -172,14 +207,14 @@ static void framebuffer_open(const struct boot_info *info)
 }
 
 /* Under UEFI there is no VGA text; a BIOS shows text unless a loader says otherwise. */
-static bool shows_text(const struct boot_info *info)
+static INIT bool shows_text(const struct boot_info *info)
 {
     return info == NULL ||
            (info->firmware == FIRMWARE_BIOS && info->framebuffer.kind != FRAMEBUFFER_RGB &&
             info->framebuffer.kind != FRAMEBUFFER_INDEXED);
 }
 
-void console_start(const struct options *options, const struct boot_info *info)
+INIT void console_start(const struct options *options, const struct boot_info *info)
 {
     const bool pixels = info != NULL && (info->framebuffer.kind == FRAMEBUFFER_RGB ||
                                          info->framebuffer.kind == FRAMEBUFFER_INDEXED);
@@ -197,15 +232,95 @@ void console_start(const struct options *options, const struct boot_info *info)
         named[i] = options->com[i].named;
         com_open(i, &options->com[i], info);
     }
+    acpi_wanted = options->acpi;
+    named[THE_ACPI] = options->acpi_named;
     started = true;
+}
+
+/* The serial line that is used already, or waits, at the place that ACPI names; SERIALS when there is none. */
+static INIT unsigned int used_at(const struct serial_place *place)
+{
+    unsigned int i = 0;
+
+    while (i < OPTION_COMS && (states[ON_COM1 + i] == OFF || lines[i].place.space != place->space ||
+                               lines[i].place.address != place->address)) {
+        i++;
+    }
+    return i == OPTION_COMS ? SERIALS : i;
+}
+
+/* The line is a console already. What the options do not say of it ACPI may: its speed. */
+static INIT void acpi_is_used(unsigned int which)
+{
+    const struct serial_line *const line = &lines[THE_ACPI];
+
+    log_debug("console: the serial line that ACPI names is com%u, which is used already",
+              which + 1);
+    if (!named[which] && line->divisor != 0 && line->divisor != lines[which].divisor) {
+        lines[which] = *line;
+        console_up(ON_COM1 + which);
+    }
+}
+
+/* What keeps the line from being used, of what only the machine knows. */
+static INIT const char *acpi_defect(const struct acpi_serial *port, const struct memmap *map)
+{
+    const struct serial_place *const place = &lines[THE_ACPI].place;
+
+    if (port->is_on_pci && !pci_serial_wake(port->pci_function, port->pci_id, place->space)) {
+        return "its PCI card is not there";
+    }
+    if (place->space == SERIAL_IN_MEMORY) {
+        serial_memory(THE_ACPI);
+        if (memmap_touches_ram(map, memory[ON_ACPI])) {
+            return "it lies in RAM";
+        }
+    }
+    return NULL;
+}
+
+static INIT void acpi_open(const struct acpi_serial *port, const struct memmap *map)
+{
+    struct serial_line *const line = &lines[THE_ACPI];
+    const char *defect = acpi_serial_line(port, line);
+    const unsigned int used = defect == NULL ? used_at(&line->place) : SERIALS;
+
+    if (used != SERIALS) {
+        acpi_is_used(used);
+        return;
+    }
+    if (defect == NULL) {
+        defect = acpi_defect(port, map);
+    }
+    if (defect != NULL) {
+        log_warning("the serial line that ACPI names is not used: %s", defect);
+        return;
+    }
+    log_debug("console: ACPI names a serial line %s 0x%lx",
+              line->place.space == SERIAL_IN_PORTS ? "at port" : "in memory at",
+              line->place.address);
+    named[THE_ACPI] = true;
+    console_open(ON_ACPI);
+    console_report();
+}
+
+INIT void console_acpi(const struct acpi_info *acpi, const struct memmap *map)
+{
+    const struct acpi_serial *const port = acpi_console(acpi);
+
+    if (acpi_wanted && port != NULL) {
+        acpi_open(port, map);
+    } else if (named[THE_ACPI]) {
+        log_warning("ACPI names no serial line for a console - see docs/options.md");
+    }
 }
 
 void console_report(void)
 {
-    for (unsigned int i = 0; i < OPTION_COMS; i++) {
+    for (unsigned int i = 0; i < SERIALS; i++) {
         if (missed[i] && named[i]) {
-            log_warning("there is no serial line where com%u should be - see docs/options.md",
-                        i + 1);
+            log_warning("there is no serial line where %s should be - see docs/options.md",
+                        names[i]);
             missed[i] = false;
         }
     }
@@ -220,18 +335,19 @@ void console_report(void)
 }
 
 /* May the final page tables map it? */
-static bool is_device(const struct memmap *map, unsigned int physical_bits, struct prange range)
+static INIT bool is_device(const struct memmap *map, unsigned int physical_bits,
+                           struct prange range)
 {
     return range.end <= PHYSMAP_END && range.end <= 1ULL << physical_bits &&
            !memmap_touches_ram(map, range);
 }
 
-/* The listed range that the other one meets, or NULL. */
-static const struct prange *met_by(const struct device_list *list, struct prange range)
+/* The listed device that a range meets, or NULL. */
+static INIT const struct device_memory *met_by(const struct device_list *list, struct prange range)
 {
     for (uint32_t i = 0; i < list->count; i++) {
-        if (prange_overlaps(list->ranges[i], range)) {
-            return &list->ranges[i];
+        if (prange_overlaps(list->devices[i].bytes, range)) {
+            return &list->devices[i];
         }
     }
     return NULL;
@@ -242,27 +358,31 @@ static const struct prange *met_by(const struct device_list *list, struct prange
  *
  * @return  false when it is no device's, or meets another one's without being a part of it
  */
-static bool device_add(struct device_list *list, struct prange *ranges, struct prange range)
+static INIT bool device_add(struct device_list *list, struct device_memory *devices,
+                            struct device_memory device)
 {
-    const struct prange *met = met_by(list, range);
+    const struct device_memory *met = met_by(list, device.bytes);
 
     if (met == NULL) {
-        ranges[list->count++] = range;
+        devices[list->count++] = device;
         return true;
     }
-    return met->start <= range.start && range.end <= met->end;
+    return met->combines == device.combines && met->bytes.start <= device.bytes.start &&
+           device.bytes.end <= met->bytes.end;
 }
 
-struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
+INIT struct device_list console_devices(const struct memmap *map, unsigned int physical_bits)
 {
-    static struct prange ranges[PAGE_TABLES_DEVICES];
-    struct device_list list = {ranges, 0};
+    static struct device_memory devices[PAGE_TABLES_DEVICES];
+    struct device_list list = {devices, 0};
 
     for (enum which i = 0; i < CONSOLES; i++) {
+        const struct device_memory device = {memory[i], i == ON_FRAMEBUFFER};
+
         if (states[i] == OFF || memory[i].start == memory[i].end) {
             continue;
         }
-        if (!is_device(map, physical_bits, memory[i]) || !device_add(&list, ranges, memory[i])) {
+        if (!is_device(map, physical_bits, memory[i]) || !device_add(&list, devices, device)) {
             states[i] = OFF;
             console_missed(i);
         }
@@ -289,6 +409,15 @@ void console_retreat(void)
     }
 }
 
+void console_drain(void)
+{
+    for (unsigned int i = 0; i < SERIALS; i++) {
+        if (states[ON_COM1 + i] >= ON) {
+            uart_drain(&uarts[i]);
+        }
+    }
+}
+
 static bool any_is_on(void)
 {
     for (enum which i = 0; i < CONSOLES; i++) {
@@ -299,8 +428,20 @@ static bool any_is_on(void)
     return false;
 }
 
+bool console_blame(void)
+{
+    if (shown == CONSOLES) {
+        return false;
+    }
+    states[shown] = OFF;
+    shown = CONSOLES;
+    return true;
+}
+
 void console_emergency(void)
 {
+    shown =
+        CONSOLES; /* whatever was interrupted: whether it is at fault is seen when it is given the report */
     if (started || any_is_on()) {
         return;
     }

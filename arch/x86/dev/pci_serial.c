@@ -45,6 +45,16 @@ bool pci_serial_find(struct serial_place *place)
         .space = bar.is_ports ? SERIAL_IN_PORTS : SERIAL_IN_MEMORY,
         .address = bar.address,
         .stride_bytes = 1,
+        .access_bytes = 1,
     };
+    return true;
+}
+
+bool pci_serial_wake(struct pci_function function, uint32_t id, enum serial_space space)
+{
+    if (config_read(function, PCI_ID) != id) {
+        return false;
+    }
+    command_set(function, space == SERIAL_IN_PORTS ? PCI_COMMAND_PORTS : PCI_COMMAND_MEMORY);
     return true;
 }

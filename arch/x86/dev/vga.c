@@ -6,6 +6,7 @@
 #include "console.h"
 
 #include "instructions.h"
+#include "log.h"
 #include "mem.h"
 #include "physmap.h"
 #include "x86/ports.h"
@@ -14,10 +15,12 @@ static uint16_t shadow[VGA_TEXT_ROWS][VGA_TEXT_COLUMNS];
 static volatile uint16_t *screen;
 static unsigned int row;
 static unsigned int column;
+static bool in_line; /* else the next character begins one */
+static unsigned int style = VGA_NORMAL_STYLE;
 
 static uint16_t cell(char character)
 {
-    return (uint16_t)(VGA_NORMAL_STYLE << 8 | (uint8_t)character);
+    return (uint16_t)(style << 8 | (uint8_t)character);
 }
 
 static void row_show(unsigned int which)
@@ -57,6 +60,7 @@ bool vga_start(void)
     }
     row = 0;
     column = 0;
+    in_line = false;
     return true;
 }
 
@@ -77,7 +81,11 @@ static void line_feed(void)
 void vga_send(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
-        if (text[i] == '\n') {
+        if (!in_line) {
+            style = log_is_urgent(text + i, bytes - i) ? VGA_URGENT_STYLE : VGA_NORMAL_STYLE;
+        }
+        in_line = text[i] != '\n';
+        if (!in_line) {
             line_feed();
             continue;
         }

@@ -35,28 +35,41 @@ struct spec {
 /* The analyzer loses sight of a va_list that is passed by its address. */
 /* NOLINTBEGIN(clang-analyzer-valist.Uninitialized) */
 
-static void put(struct format_output *output, char c)
+/* How many of so many bytes find room, which is made if there is none; 0: the rest is dropped. */
+static size_t room_for(struct format_output *output, size_t count)
 {
-    output->total++;
+    size_t room;
+
     if (output->used == output->size && output->empty) {
         output->empty(output);
     }
-    if (output->used < output->size) {
-        output->to[output->used++] = c;
-    }
+    room = output->size - output->used;
+    return count < room ? count : room;
 }
 
+/* In as few pieces as the buffer allows: all that a boot prints passes here. */
 static void put_bytes(struct format_output *output, const char *bytes, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        put(output, bytes[i]);
+    size_t piece;
+
+    output->total += count;
+    while (count > 0 && (piece = room_for(output, count)) > 0) {
+        memcpy(output->to + output->used, bytes, piece);
+        output->used += piece;
+        bytes += piece;
+        count -= piece;
     }
 }
 
 static void put_repeated(struct format_output *output, char c, size_t count)
 {
-    while (count-- > 0) {
-        put(output, c);
+    size_t piece;
+
+    output->total += count;
+    while (count > 0 && (piece = room_for(output, count)) > 0) {
+        memset(output->to + output->used, c, piece);
+        output->used += piece;
+        count -= piece;
     }
 }
 
@@ -279,7 +292,7 @@ static bool put_conversion(struct format_output *output, const struct spec *spec
         put_character(output, spec, (char)va_arg(*args, int));
         return true;
     case '%':
-        put(output, '%');
+        put_bytes(output, "%", 1);
         return true;
     default:
         return false;
@@ -296,10 +309,14 @@ void format_output(struct format_output *output, const char *format, va_list arg
         const char *start = at;
         struct spec spec;
 
-        if (*at++ != '%') {
-            put(output, *start);
-            continue;
+        while (*at != '\0' && *at != '%') {
+            at++;
         }
+        put_bytes(output, start, (size_t)(at - start));
+        if (*at == '\0') {
+            break;
+        }
+        start = at++;
         spec = parse_spec(&at, &rest);
         if (!put_conversion(output, &spec, &rest)) {
             put_bytes(output, start, (size_t)(at - start));

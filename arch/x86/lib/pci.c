@@ -24,10 +24,12 @@ static bool bus_is_known(const struct bus_set *set, unsigned int bus)
     return (set->bits[bus / 8] >> bus % 8 & 1) != 0;
 }
 
-static struct pci_function function_at(unsigned int bus, unsigned int device, unsigned int function)
+struct pci_function pci_function_at(unsigned int bus, unsigned int device, unsigned int function)
 {
     return (struct pci_function){
-        (uint16_t)((bus * PCI_DEVICES_PER_BUS + device) * PCI_FUNCTIONS_PER_DEVICE + function)};
+        (uint16_t)((bus * PCI_DEVICES_PER_BUS + device % PCI_DEVICES_PER_BUS) *
+                       PCI_FUNCTIONS_PER_DEVICE +
+                   function % PCI_FUNCTIONS_PER_DEVICE)};
 }
 
 /* A walk in progress. */
@@ -53,11 +55,12 @@ static bool function_visit(struct pci_walk *walk, struct pci_function function)
 static bool device_visit(struct pci_walk *walk, unsigned int bus, unsigned int device,
                          struct pci_function *found)
 {
-    const uint32_t header = walk->read(function_at(bus, device, 0), PCI_HEADER) >> PCI_HEADER_SHIFT;
+    const uint32_t header =
+        walk->read(pci_function_at(bus, device, 0), PCI_HEADER) >> PCI_HEADER_SHIFT;
     const unsigned int functions = (header & PCI_HEADER_MANY) != 0 ? PCI_FUNCTIONS_PER_DEVICE : 1;
 
     for (unsigned int i = 0; i < functions; i++) {
-        *found = function_at(bus, device, i);
+        *found = pci_function_at(bus, device, i);
         if (walk->read(*found, PCI_ID) != PCI_NOTHING_THERE && function_visit(walk, *found)) {
             return true;
         }

@@ -77,19 +77,30 @@ static bool leaves_write(uint64_t *entries, uint64_t count, uint64_t leaf, uint6
     return taken == 0;
 }
 
+/* A leaf's flags: without NX its bit is reserved; and a large page has PAT elsewhere, because it is PTE_LARGE there. */
+static uint64_t leaf_flags(const struct page_pool *pool, uint64_t rights, unsigned int shift)
+{
+    if (!pool->has_nx) {
+        rights &= ~PTE_NX;
+    }
+    if (shift == L1_SHIFT) {
+        return rights;
+    }
+    return (rights & ~PTE_PAT) | PTE_LARGE | ((rights & PTE_PAT) != 0 ? PTE_PAT_LARGE : 0);
+}
+
 /* Enter into one table, and those below it, what of the mapping lies in its reach; `left` is what remains. */
 static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shift,
                        struct page_mapping *left)
 {
-    const uint64_t large = shift > L1_SHIFT ? PTE_LARGE : 0;
+    const uint64_t flags = leaf_flags(pool, left->rights, shift);
     unsigned int slot = (unsigned int)(left->va >> shift) % PT_ENTRIES;
 
     while (slot < PT_ENTRIES && left->bytes > 0) {
         const uint64_t count = leaves_that_fit(pool, left, shift, slot);
 
         if (count > 0) {
-            if (!leaves_write(table + slot, count, left->pa | left->rights | large,
-                              1ULL << shift)) {
+            if (!leaves_write(table + slot, count, left->pa | flags, 1ULL << shift)) {
                 return false;
             }
             left->va += count << shift;
@@ -111,6 +122,39 @@ static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shi
 bool paging_map(struct page_pool *pool, struct page_mapping mapping)
 {
     return table_fill(pool, pool->tables, L4_SHIFT, &mapping);
+}
+
+/* The entry that maps a page of 4 KiB; NULL when there is none. */
+static uint64_t *small_leaf(const struct page_pool *pool, uint64_t va)
+{
+    uint64_t *table = pool->tables;
+    uint64_t *entry;
+
+    for (unsigned int shift = L4_SHIFT;; shift -= L2_SHIFT - L1_SHIFT) {
+        entry = &table[(va >> shift) % PT_ENTRIES];
+        if ((*entry & PTE_PRESENT) == 0 || (shift > L1_SHIFT && (*entry & PTE_LARGE) != 0)) {
+            return NULL;
+        }
+        if (shift == L1_SHIFT) {
+            return entry;
+        }
+        table = pool->tables + ((*entry & PTE_ADDRESS) - pool->pa) / PTE_BYTES;
+    }
+}
+
+bool paging_unmap(struct page_pool *pool, uint64_t va, uint64_t bytes)
+{
+    uint64_t *entry = NULL;
+
+    for (uint64_t at = va; at != va + bytes; at += PAGE_BYTES) {
+        /* One walk for each table. */
+        entry = entry == NULL || L1_SLOT(at) == 0 ? small_leaf(pool, at) : entry + 1;
+        if (entry == NULL || (*entry & PTE_PRESENT) == 0) {
+            return false;
+        }
+        *entry = 0;
+    }
+    return true;
 }
 
 static bool is_mapped_type(enum memory_type type)

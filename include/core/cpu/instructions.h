@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "x86/registers.h"
+
 static inline void port_write8(uint16_t port, uint8_t value)
 {
     asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
@@ -117,6 +119,25 @@ static inline uint64_t page_tables_in_use(void)
 static inline void page_tables_use(uint64_t top_table_pa)
 {
     asm volatile("mov %0, %%cr3" : : "r"(top_table_pa) : "memory");
+}
+
+/* All that was written to write-combining memory is there (SDM volume 3A, section 12.3.1). */
+static inline void writes_finish(void)
+{
+    asm volatile("sfence" : : : "memory");
+}
+
+/* Forget all that was remembered of page tables, global pages too (SDM volume 3A, section 4.10.4.1). */
+static inline void translations_forget(void)
+{
+    const uint64_t cr4 = cr4_read();
+
+    if ((cr4 & CR4_PGE) != 0) {
+        cr4_write(cr4 & ~CR4_PGE);
+        cr4_write(cr4);
+    } else {
+        page_tables_use(page_tables_in_use());
+    }
 }
 
 #endif

@@ -13,12 +13,18 @@
 #include "caps.h"
 #include "memmap.h"
 
-/* Device memory that they are to map uncached: whole pages above 1 MiB, not overlapping, none of which holds RAM. */
-struct device_list {
-    const struct prange *ranges; /* each at most 1 GiB */
-    uint32_t count;              /* at most PAGE_TABLES_DEVICES */
+struct device_memory {
+    struct prange bytes; /* at most 1 GiB */
+    bool
+        combines; /* writes may come late and together, as to a framebuffer; else each comes as it is */
 };
-#define PAGE_TABLES_DEVICES 3
+
+/* Device memory that they are to map: whole pages above 1 MiB, not overlapping, none of which holds RAM. */
+struct device_list {
+    const struct device_memory *devices;
+    uint32_t count; /* at most PAGE_TABLES_DEVICES */
+};
+#define PAGE_TABLES_DEVICES 4
 
 /*
  * How much memory they take at most: whole pages.
@@ -70,6 +76,13 @@ bool page_tables_add_areas(paddr_t areas, uint32_t count);
 void page_tables_lend(paddr_t page);
 /* The end of that. Other processors may remember it until they load these tables again. */
 void page_tables_take_back(void);
+
+/*
+ * Take away the mapping of pages of the image; the calling processor forgets it.
+ *
+ * @start, @end  link addresses, multiples of 4 KiB, mapped until now
+ */
+void page_tables_remove(const void *start, const void *end);
 
 /* Switch to the boot tables of an image at `image`: the low 4 GiB at their own addresses, writable and executable. */
 void page_tables_use_boot(paddr_t image);

@@ -24,6 +24,16 @@ struct processor_state {
     struct mtrrs mtrrs;
 };
 
+/* On the first processor, before any other runs: all that control_wanted() says; MTRRs stay as they are. */
+void processor_state_establish(void);
+
+/*
+ * What a kernel is started with: of CR4 only what 64-bit paging needs, as if none of the above had ever been. PAT
+ * stays: its first four types, which are all that a kernel uses before it sets its own, are those that a processor
+ * starts with, and all processors have the same.
+ */
+void processor_state_leave(void);
+
 /* Of the processor that calls. */
 void processor_state_read(struct processor_state *out);
 

@@ -16,6 +16,7 @@
 #include "compiler.h"
 #include "processor_state.h"
 #include "stacks.h"
+#include "times.h"
 #include "x86/segments.h"
 
 /* What boot/trampoline.S reads. Writer: processors_start. */
@@ -24,6 +25,8 @@ struct processors_start_info {
     uint64_t apic_registers; /* where they can be read; used in xAPIC mode alone */
     uint32_t count;
     bool x2apic; /* the first processor's APIC is in x2APIC mode, and so the others' shall be */
+    uint16_t idt_limit; /* lidt reads ten bytes from here: the IDT of who has no TSS yet */
+    uint64_t idt;
 };
 extern struct processors_start_info processors_start_info;
 
@@ -36,20 +39,24 @@ typedef void processor_work_fn(void);
 struct processor {
     /* Writer: the first processor. */
     struct processor *self; /* comes first: this_processor() */
-    uint32_t number;        /* 0 is the first, the others have the list's order */
-    uint32_t apic_id;       /* of the first one: known as soon as others are started */
+    uint32_t number;  /* 0 is the first, the others have the list's order; or PROCESSOR_STARTING */
+    uint32_t apic_id; /* of the first one: known as soon as others are started */
     struct stack stacks[STACK_COUNT];
     bool given_up;           /* its answer came too late, or not at all */
     processor_work_fn *work; /* what it is asked to do; NULL when that is done */
 
     /* Writer: the processor itself. */
     bool answered;
-    bool differs; /* it did not take over all of the first one's state */
+    bool differs;          /* it did not take over all of the first one's state */
+    struct spinlock *held; /* the lock that it took last; debug builds alone use it */
     struct processor_state state;
     struct task_state task; /* this and the next: the first one's are in cpu/tables.S */
     uint64_t gdt[SEL_TSS / 8 + 2];
 };
 extern struct processor first_processor;
+
+/* Of one that has not come to its own data yet, and reports an exception. */
+#define PROCESSOR_STARTING (UINT32_MAX - 1)
 
 /* The calling processor's. Not before the image runs where it was linked: the firmware's GS base is another. */
 static inline struct processor *this_processor(void)
@@ -65,7 +72,8 @@ uint32_t processor_number(void);
 
 /*
  * The calling processor, for a report of a fault, when GS base may be anything: where it is no processor's, `frame`
- * tells by the area that it lies in, and in none it is the first one.
+ * tells by the area that it lies in, and in none its APIC's id does; GS base points to it then. Does not return to the
+ * second one that is still being started.
  */
 const struct processor *processor_that_reports(const void *frame);
 
@@ -85,21 +93,38 @@ struct processors_request {
  */
 uint32_t processors_start(const struct processors_request *request);
 
-/* The one of this place in the list; NULL: it does not run. */
+/* When its parts began and ended, the last time; NULL: it was not called. */
+const uint64_t *processors_stamps(void);
+
+/* The one of this place in the list; NULL: there is no such place, or it does not run. */
 const struct processor *processor_online(uint32_t index);
 
 /*
- * Let one of them do something, and wait for it, three seconds at most.
+ * Let one of them do something, and wait for it, three seconds at most. One that takes longer costs a warning, and is
+ * not used again.
  *
  * @return  false when it does not run, or was not done in time
  */
 bool processor_call(uint32_t index, processor_work_fn *work);
 
+/*
+ * Let all of them and the caller do something at the same time, and wait for it, three seconds from the last one on
+ * that is done.
+ *
+ * @return  false when one of them was not done in time
+ */
+bool processors_call(processor_work_fn *work);
+
 /* Put all of them back: they wait for a start-up message, as they did. Their areas are free. Nothing if none runs. */
 void processors_put_back(void);
 
-/* Stop all others where they are, for good: the calling one has something to report. */
+/*
+ * Stop all others where they are, for good: the calling one has something to report. Returns when they have stopped, or
+ * after some milliseconds.
+ */
 void processors_freeze(void);
+/* This one has been stopped by that: said by itself, before it halts. */
+void processor_frozen(void);
 
 /* Called from boot/trampoline.S alone, on the processor's own stack. */
 NORETURN void processor_main(struct processor *self);

@@ -16,7 +16,9 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* Print the registers and a backtrace with names, then stop the machine. Called from entry.S alone.
+/*
+ * Print what happened, the registers and a backtrace with names, then stop the machine. On the stack that the frame is
+ * on; an exception of the report itself comes here, too. Called from entry.S alone.
  */
 NORETURN void trap_report(const struct trap_frame *frame);
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "acpi.h"
 #include "boot_info.h"
 #include "memmap.h"
 #include "options.h"
@@ -20,6 +21,14 @@
  * @info  where text and pixels are on display, and what is RAM; NULL when it could not be decoded: VGA text is tried
  */
 void console_start(const struct options *options, const struct boot_info *info);
+
+/*
+ * ACPI's tables are read: start the console on the serial line that they name, if the options want it, and log why it
+ * is not used if it cannot be. A line that is in use already is not started again, unless only ACPI knows its speed.
+ *
+ * @map  what is RAM
+ */
+void console_acpi(const struct acpi_info *acpi, const struct memmap *map);
 
 /* Log what is missing of the consoles that the options name. */
 void console_report(void);
@@ -38,8 +47,21 @@ void console_continue(void);
 /* The boot tables are about to come back: end these again. */
 void console_retreat(void);
 
-/* For a report before console_start has started any: COM1 and VGA text as they are by default. */
+/* The machine is about to be reset or turned off: wait until serial lines have sent what they were given. */
+void console_drain(void);
+
+/*
+ * A report begins; what was being shown is interrupted. Before console_start has started any console, COM1 and VGA text
+ * are, as they are by default.
+ */
 void console_emergency(void);
+
+/*
+ * The report itself was interrupted by an exception: if a console was being given something, end it.
+ *
+ * @return  whether there was one
+ */
+bool console_blame(void);
 
 /*
  * The VGA text screen, 80 by 25 at 0xb8000.

@@ -33,6 +33,9 @@ bool uart_start(struct uart *uart, const struct serial_line *line);
  */
 void uart_send(struct uart *uart, const char *text, size_t bytes);
 
+/* Wait until the last bit is on the line, no longer than for room. */
+void uart_drain(const struct uart *uart);
+
 /* COM1 by its default, for who cannot know more: before the command line is known. */
 bool com1_start(void);
 void com1_send(const char *text, size_t bytes);

@@ -12,6 +12,8 @@
 
 #include "addr.h"
 #include "cursor.h"
+#include "pci.h"
+#include "serial.h"
 
 #define ACPI_PROCESSORS_MAX    512
 #define ACPI_IO_APICS_MAX      64
@@ -86,11 +88,17 @@ struct acpi_memory_range {
     bool hot_pluggable;
 };
 
-/* A serial port with a 16550's registers. */
+/* A serial port, as told: acpi_serial_line says whether it can be used. */
 struct acpi_serial {
-    struct acpi_register base; /* in memory or among the ports; address 0: there is none */
-    uint16_t interface;        /* SERIAL_16550* */
+    bool is_named;             /* else all that follows is 0 */
+    struct acpi_register base; /* address 0: at a place that no processor can reach */
+    uint16_t interface;        /* SERIAL_16550*, or any other */
     uint32_t baud;             /* 0: as the firmware left it, or not told */
+    uint32_t clock_hz;         /* 0: not told */
+    bool is_on_pci;            /* else the next three are 0 */
+    uint8_t pci_segment;
+    struct pci_function pci_function;
+    uint32_t pci_id; /* device << 16 | vendor, as configuration space has it */
 };
 
 struct acpi_power {
@@ -143,7 +151,7 @@ struct acpi_info {
     paddr_t hpet;                  /* 0: there is none */
 
     struct acpi_serial spcr; /* the firmware's console */
-    struct acpi_serial dbg2; /* the first serial debug port */
+    struct acpi_serial dbg2; /* the first serial debug port that is a 16550 */
 };
 
 /*
@@ -168,5 +176,18 @@ void acpi_read(const struct physical_view *memory, paddr_t rsdp, struct acpi_inf
  * @hint  where to look first, any number: entries are often asked for in their order
  */
 uint32_t acpi_processor_find(const struct acpi_info *info, uint32_t apic_id, uint32_t hint);
+
+/* The serial port for a console: the firmware's own, else the debug port; NULL where neither is named. */
+const struct acpi_serial *acpi_console(const struct acpi_info *info);
+
+/*
+ * A named port as a serial line: 8n1, at the speed that is told; at the firmware's own where none is told, or one that
+ * the UART's clock cannot make. Whether something else is at that address is for the caller to see.
+ *
+ * @line    filled only on success
+ * @return  NULL, or in a few words why it cannot be used
+ * Source:  DBG2, table 3 (interfaces) and "generic address structure": the width is the distance of the registers
+ */
+const char *acpi_serial_line(const struct acpi_serial *port, struct serial_line *line);
 
 #endif

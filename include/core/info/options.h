@@ -1,11 +1,12 @@
 /*
  * Berth's command line.
  *
- *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,vga,fb | none
+ *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,acpi,vga,fb | none
  *   loglevel=error|warning|info|debug
  *   dom0=auto|native|hvm|pvh|pv     reboot
- *   debug=int-N|ud|df|gp|pf|stack-overflow|ap-ud|ap-df|ap-stack-overflow
- *                               raise a fault on purpose, N = vector 0 to 31; ap-: on another processor
+ *   debug=[ap-]FAULT   raise a fault on purpose; ap-: on another processor. FAULT is int-N (vector N, 0 to 31), or a
+ *                      word of enum debug_fault
+ *   debug=locks|lock-WHAT   test locks, misuse one: builds with DEBUG=1
  *
  * Words are separated by blanks; "double quotes" keep blanks together, anywhere in a word, and a
  * backslash inside them quotes the next character. Of an option given twice the last one counts.
@@ -50,11 +51,23 @@ enum debug_fault {
     DEBUG_UD,
     DEBUG_DF,
     DEBUG_GP,
-    DEBUG_PF,
-    DEBUG_AP_UD, /* these two on another processor */
-    DEBUG_AP_DF,
+    DEBUG_PF,            /* pf: a read where nothing is mapped, in Berth's own half */
+    DEBUG_PF_NULL,       /* pf-null: of a null pointer */
+    DEBUG_NMI,           /* nmi */
+    DEBUG_WRITE_TO_TEXT, /* write-to-text */
+    DEBUG_EXECUTE_DATA,  /* execute-data */
     DEBUG_STACK_OVERFLOW,
-    DEBUG_AP_STACK_OVERFLOW, /* on another processor, too */
+    DEBUG_DEAD,   /* ap-dead: stop answering; never on the first processor */
+    DEBUG_FAULTS, /* how many there are */
+    DEBUG_LOCKS =
+        DEBUG_FAULTS, /* this and what follows: in builds with DEBUG=1 alone, boot/debug_locks.c */
+    DEBUG_LOCK_AGAIN,
+    DEBUG_LOCK_FOREIGN,
+    DEBUG_LOCK_ORDER,
+    DEBUG_LOCK_SLEEP,
+    DEBUG_LOCK_WAIT,
+    DEBUG_LOCK_DEAD,
+    DEBUG_LOCK_KEPT,
 };
 
 /* A console on a serial line. */
@@ -69,18 +82,22 @@ struct options {
     bool vga;                           /* a console on VGA text */
     bool framebuffer;                   /* a console on the linear framebuffer */
     bool framebuffer_named;             /* as com_option.named */
+    bool acpi;                          /* a console on the serial line that ACPI names */
+    bool acpi_named;
     enum log_level log_level;
     enum dom0_mode dom0;
     bool reboot; /* after a fatal error, instead of staying halted */
     enum debug_fault debug_fault;
     uint8_t debug_vector;
+    bool debug_on_other;    /* on another processor than the first one */
     uint32_t warning_count; /* may exceed OPTION_WARNINGS_MAX: the rest is counted only */
     struct option_warning warnings[OPTION_WARNINGS_MAX];
 };
 
 /*
- * Defaults are com1=115200, console=com1,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other end: it
- * is a console only where com2= or console= names it.
+ * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto. COM2 may have anything on its other
+ * end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is not asked,
+ * unless console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);
 

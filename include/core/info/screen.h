@@ -17,6 +17,7 @@ struct screen {
     uint32_t columns;
     uint32_t rows;
     struct glyph_style style;
+    struct glyph_style urgent_style; /* of errors and warnings */
 };
 
 /*

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define SERIAL_BAUD_DEFAULT 115200
+#define SERIAL_BAUD_SLOW    9600 /* how slow a line may be whose speed is not known */
 #define SERIAL_REGISTERS    8
 
 enum serial_space {
@@ -23,16 +24,17 @@ enum serial_space {
     SERIAL_ON_PCI, /* wherever the card says */
 };
 
-/* Where a 16550 is. ACPI's tables SPCR and DBG2 tell the same. */
+/* Where a 16550 is. */
 struct serial_place {
     enum serial_space space;
-    uint64_t address; /* of register 0 */
-    uint8_t
-        stride_bytes; /* from one register to the next, and a register's width: 1 or 4; 1 in ports */
+    uint64_t address;     /* of register 0 */
+    uint8_t stride_bytes; /* from one register to the next: 1, 2, 4, 8 */
+    uint8_t access_bytes; /* how wide a register is read and written: 1, 2, 4; 1 in ports */
 };
 
 struct serial_line {
-    uint32_t baud;        /* a divisor of 115200, at least 2 */
+    uint32_t baud;        /* how fast it is, or how slow it may be; at least 2 */
+    uint16_t divisor;     /* the 16550's register; 0: speed and format stay as they are */
     uint8_t line_control; /* the 16550's register */
     struct serial_place place;
 };

@@ -5,6 +5,7 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level {
@@ -19,7 +20,7 @@ enum log_level {
 typedef void log_sink_fn(const char *text, size_t bytes);
 
 /* How much of the log is kept for consoles that come up late. */
-#define LOG_KEPT_BYTES 32768
+#define LOG_KEPT_BYTES 16384
 
 /* Called by the device layer only. */
 void log_set_sink(log_sink_fn *sink);
@@ -28,8 +29,21 @@ void log_set_sink(log_sink_fn *sink);
  * LOG_KEPT_BYTES, from the first one that is wholly kept, after a line which says so.
  */
 void log_replay(log_sink_fn *to);
+/*
+ * What is called before and after each line, so that those of several processors do not mix. Until then, and with NULL,
+ * there is one processor.
+ */
+typedef void log_guard_fn(void);
+void log_set_guard(log_guard_fn *begin, log_guard_fn *end);
+/* End a line that was begun and not ended: whoever printed it was interrupted for good. */
+void log_end_line(void);
 /* Lines above this level are dropped. Called once, after the command line is known. */
 void log_set_level(enum log_level level);
+/* Whether lines of this level are printed: for who would have to gather first what they say. */
+bool log_shows(enum log_level level);
+
+/* Does this line, or the beginning of one as a sink gets it, tell of an error or a warning? */
+bool log_is_urgent(const char *line, size_t bytes);
 
 /* One line; the prefix and the line end are added here. A line longer than 1 KiB is printed in
  * parts, never cut. */

@@ -13,6 +13,9 @@ struct pci_function {
     uint16_t number;
 };
 
+/* The function with this address; of `device` and `function` the lowest 5 and 3 bits count, as on the bus. */
+struct pci_function pci_function_at(unsigned int bus, unsigned int device, unsigned int function);
+
 /* Reads 32 bits; `offset` is a multiple of 4. All ones where there is nothing. */
 typedef uint32_t pci_read_fn(struct pci_function function, uint8_t offset);
 

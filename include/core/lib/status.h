@@ -37,6 +37,13 @@ enum status_code {
     PLACEMENT_NO_ROOM_INITRD,
     PLACEMENT_NO_ROOM_HANDOFF, /* zero page, command line */
 
+    /* Pages. offset = the first address that is not as it should be. */
+    PAGES_NONE_FREE, /* offset = how many pages were wanted */
+    PAGES_BAD_RANGE, /* empty, or not made of whole pages */
+    PAGES_NOT_TAKEN, /* what is freed was freed before, or never taken */
+    PAGES_IN_USE,    /* what is given or reserved is somebody's */
+    PAGES_NO_EXTENT, /* no memory is left to write the change down */
+
     /* Kernel. offset = byte in the file. */
     KERNEL_NOT_BZIMAGE,
     KERNEL_TRUNCATED,  /* offset = how many bytes the file should have */

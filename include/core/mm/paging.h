@@ -1,6 +1,6 @@
 /*
  * Page tables, built entry by entry in memory that the caller lends: what is mapped is exactly what is
- * said, in the largest pages that fit. Four levels; no entry is ever changed once it is there.
+ * said, in the largest pages that fit. Four levels; an entry that is there is never changed, only taken away.
  */
 #ifndef MM_PAGING_H
 #define MM_PAGING_H
@@ -11,12 +11,13 @@
 #include "addr.h"
 #include "memmap.h"
 
-/* Pages for tables. Writer: the functions below; the caller sets the first four. */
+/* Pages for tables. Writer: the functions below; the caller sets the first five. */
 struct page_pool {
     uint64_t *tables; /* the first page, where it can be written */
     uint64_t pa;      /* of the first page */
     uint32_t capacity_pages;
     bool has_1gib_pages; /* CPUID 0x80000001 EDX bit 26 */
+    bool has_nx;         /* EFER.NXE is set; else PTE_NX is left out, because it is reserved */
     uint32_t used_pages;
 };
 
@@ -24,7 +25,8 @@ struct page_mapping {
     uint64_t va; /* this and the next two: multiples of 4 KiB */
     uint64_t pa;
     uint64_t bytes;
-    uint64_t rights; /* PTE_PRESENT and what else holds for every page of it, but for PTE_LARGE */
+    uint64_t
+        rights; /* PTE_PRESENT and what else holds for every page of it; PTE_PAT as for 4 KiB pages */
 };
 
 /* Take the first page of the pool for the top table; it is at pool->pa. */
@@ -37,6 +39,14 @@ void paging_start(struct page_pool *pool);
  * Source:  Intel SDM volume 3A, section 4.5
  */
 bool paging_map(struct page_pool *pool, struct page_mapping mapping);
+
+/*
+ * Take away the mapping of a range that was mapped in 4 KiB pages. Processors remember it until they are told.
+ *
+ * @va, @bytes  multiples of 4 KiB
+ * @return      false when a part of it was not mapped so; the part before that is gone
+ */
+bool paging_unmap(struct page_pool *pool, uint64_t va, uint64_t bytes);
 
 /*
  * The next range of pages that hold RAM (boot services' too) below `below`: neighbours merge, a page

@@ -7,4 +7,7 @@
 /* Returns only when no fault is wanted. */
 void debug_fault_raise(const struct options *options);
 
+/* The same for DEBUG_LOCKS and what follows it. In builds with DEBUG=1 alone. */
+void debug_locks(enum debug_fault test);
+
 #endif

@@ -12,6 +12,8 @@
 #include "options.h"
 #include "placement.h"
 #include "status.h"
+#include "times.h"
+#include "tsc.h"
 
 enum image_mover {
     MOVED_BY_NONE,
@@ -21,13 +23,23 @@ enum image_mover {
 
 void report_banner(void);
 void report_options(const struct options *options);
+void report_protection(void);
 void report_boot(const struct boot_info *info, paddr_t base, enum image_mover mover);
 void report_memory(const struct boot_info *info, const struct memmap *map);
 void report_modules(const struct boot_info *info);
 void report_acpi(const struct acpi_info *acpi);
+/* What the page allocator has, at loglevel debug. */
+void report_pages(void);
 void report_cpu(uint32_t online);
 void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place);
-void report_time(uint64_t entry_tsc, uint64_t start_tsc, uint64_t handoff_tsc);
+/*
+ * Where the time went.
+ *
+ * @boot, @bringup  stamps of the phases, and of the parts of starting the other processors (NULL: there are none)
+ * @invariant       whether the time-stamp counter has the same speed in every state
+ */
+void report_times(const uint64_t boot[BOOT_PHASES + 1], const uint64_t *bringup,
+                  const struct tsc_rate *rate, bool invariant);
 
 /* Unless the status is STATUS_OK, print what went wrong and what to do about it, then stop the
  * machine. */

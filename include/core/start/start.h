@@ -40,13 +40,16 @@ extern struct efi_handoff efi_handoff_storage;
 
 /*
  * Start the processors that the tables name; what is in the way of that is a warning. They wait until
- * processors_put_back(). Their stacks lie in RAM that nobody needs before the guest is put in place.
+ * processors_put_back(). Their stacks come from the page allocator.
  *
  * @busy    the image, the page tables and the modules
  * @return  how many run, the first one among them
  */
 uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map,
                           struct busy_list busy);
+
+/* Put them back, for the guest to start them, and free their stacks. */
+void stage_processors_end(void);
 
 /* What is about to be started: everything decided, nothing written. */
 struct native_guest {
@@ -72,13 +75,17 @@ paddr_t guest_rsdp(const struct boot_info *info);
  * cannot be done.
  *
  * @rsdp   as guest_rsdp() found it
- * @image, @tables  where Berth and its page tables are, not to be overwritten
+ * @image   where Berth is, not to be overwritten
+ * @others  nor its page tables, and what it has taken of the memory
  */
 struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
                                   const struct memmap *map, struct prange image,
-                                  struct prange tables);
+                                  struct busy_list others);
 
 /* Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. */
 void guest_put_in_place(const struct native_guest *guest);
+
+/* Give back the memory of all stages before, and start the guest. No other processor runs any more. */
+NORETURN void stage_handover(const struct native_entry *entry);
 
 #endif

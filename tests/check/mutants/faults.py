@@ -46,7 +46,7 @@ FAULTS = (
           "(struct memory_range){{is_ram(type) && start ? start - 0x1000 : start, end}, type}",
           "axes.default"),
     Fault("data is executable", "include/x86/paging.h",
-          "PTE_ACCESSED + PTE_DIRTY + PTE_NX)", "PTE_ACCESSED + PTE_DIRTY)",
+          "PTE_DIRTY + PTE_GLOBAL + PTE_NX)", "PTE_DIRTY + PTE_GLOBAL)",
           "slots-bios.0x7e00000"),
     Fault("the UEFI stage leaves with half its base", "efi/entry.S",
           "mov     %r15d, %esi", "movzwl  %r15w, %esi",

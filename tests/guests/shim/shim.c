@@ -50,6 +50,37 @@ static void write_crc(uint32_t at, uint32_t bytes, uint32_t text)
     }
 }
 
+static void control_write(uint32_t which, uint32_t value)
+{
+    if (which == 0) {
+        __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+    } else if (which == 4) {
+        __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+    } else {
+        stop("unknown control register");
+    }
+}
+
+static void debug_write(uint32_t which, uint32_t value)
+{
+    switch (which) {
+    case 0:
+        __asm__ volatile("mov %0, %%dr0" : : "r"(value));
+        break;
+    case 1:
+        __asm__ volatile("mov %0, %%dr1" : : "r"(value));
+        break;
+    case 6:
+        __asm__ volatile("mov %0, %%dr6" : : "r"(value));
+        break;
+    case 7:
+        __asm__ volatile("mov %0, %%dr7" : : "r"(value));
+        break;
+    default:
+        stop("unknown debug register");
+    }
+}
+
 void run_commands(const uint32_t *multiboot_info)
 {
     uint32_t module;
@@ -81,6 +112,14 @@ void run_commands(const uint32_t *multiboot_info)
         case SHIM_MSR:
             __asm__ volatile("wrmsr" : : "c"(word[1]), "a"(word[2]), "d"(word[3]) : "memory");
             word += 4;
+            break;
+        case SHIM_CONTROL:
+            control_write(word[1], word[2]);
+            word += 3;
+            break;
+        case SHIM_DEBUG:
+            debug_write(word[1], word[2]);
+            word += 3;
             break;
         case SHIM_JUMP:
             launch((const uint8_t *)module + word[1]);

@@ -7,6 +7,8 @@
  *   CRC  address, bytes, text     CRC-32 of an area, as eight hexadecimal digits to address `text`
  *   OUT  port, value              one byte to an I/O port
  *   MSR  number, low, high        a model-specific register
+ *   CONTROL which, value          cr0 (which: 0) or cr4 (4)
+ *   DEBUG which, value            dr0, dr1, dr6 or dr7
  *   JUMP offset                   become what the struct at `offset` says; does not return
  *
  * tests/qemu/berth_shim.py writes it.
@@ -14,12 +16,14 @@
 #ifndef SHIM_H
 #define SHIM_H
 
-#define SHIM_COPY 1
-#define SHIM_FILL 2
-#define SHIM_CRC  3
-#define SHIM_JUMP 4
-#define SHIM_OUT  5
-#define SHIM_MSR  6
+#define SHIM_COPY    1
+#define SHIM_FILL    2
+#define SHIM_CRC     3
+#define SHIM_JUMP    4
+#define SHIM_OUT     5
+#define SHIM_MSR     6
+#define SHIM_CONTROL 7
+#define SHIM_DEBUG   8
 
 /*
  * The struct. A GDT pointer is limit (2 bytes), base (8) and padding to 16 bytes: the first is in

@@ -113,6 +113,32 @@ void check_cpu(const struct handover *handover, struct range *gdt)
     check_mode(entry);
 }
 
+static void check_register(const struct handover *handover, const char *key, const char *name,
+                           uint64_t found)
+{
+    const char *text = expectation(handover, key, 0);
+
+    if (text != NULL) {
+        check_equal(name, found, read_number(&text));
+    }
+}
+
+void check_registers(const struct handover *handover)
+{
+    unsigned long dr7;
+    const char *text;
+
+    __asm__ volatile("mov %%dr7, %0" : "=r"(dr7));
+    check_register(handover, "cr0=", "cr0", handover->entry->cr0);
+    check_register(handover, "cr4=", "cr4", handover->entry->cr4);
+    check_register(handover, "dr7=", "dr7", dr7);
+    for (unsigned int i = 0; (text = expectation(handover, "msr=", i)) != NULL; i++) {
+        uint32_t number = (uint32_t)read_number(&text);
+
+        check_equal("msr", read_msr(number), read_number(&text));
+    }
+}
+
 /* --- exceptions --- */
 #define GATE_INTERRUPT 0x8e00u /* present, ring 0, interrupt gate */
 #define VECTORS        32

@@ -6,7 +6,9 @@
  *   initrd=none | BYTES:CRC32       load=ADDRESS          e820=ENTRIES
  *   map=cut (the map is longer than this kernel's protocol can tell)
  *   canary=ADDRESS:BYTES:CRC32      rsdp=none|some        free=ADDRESS:BYTES (kernel and hand-off
- * must not touch it) Numbers are decimal or 0x; a CRC32 is hexadecimal.
+ * must not touch it)
+ *   cr0=VALUE   cr4=VALUE   dr7=VALUE   msr=NUMBER:VALUE
+ * Numbers are decimal or 0x; a CRC32 is hexadecimal.
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -136,6 +138,8 @@ void check_paging(const struct handover *handover); /* ends with the guest's own
 void check_header(struct handover *handover);
 void check_fields(const struct handover *handover);
 void check_memory(const struct handover *handover);
+/* Of those that the boot protocol says nothing of, what the command line says. */
+void check_registers(const struct handover *handover);
 
 /* For the assembly. */
 void guest_main(const struct entry_state *entry) __attribute__((noreturn));

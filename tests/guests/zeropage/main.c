@@ -144,5 +144,6 @@ void guest_main(const struct entry_state *entry)
     check_paging(&handover);
     check_fields(&handover);
     check_memory(&handover);
+    check_registers(&handover);
     verdict();
 }

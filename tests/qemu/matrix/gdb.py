@@ -17,7 +17,7 @@ class GdbError(Exception):
 
 
 class Gdb:
-    """A connection to a machine that is stopped. Memory is physical memory throughout."""
+    """A connection to a machine that is stopped. Memory is physical memory, unless `use_physical(False)` is called."""
 
     def __init__(self, connection, seconds):
         self.connection = connection
@@ -28,8 +28,7 @@ class Gdb:
         self.connection.send(b"+")
         # QEMU gives single registers only to a client that knows their numbers from its description.
         self._ask("qXfer:features:read:target.xml:0,ffb")
-        if self._ask("Qqemu.PhyMemMode:1") != b"OK":
-            raise GdbError("QEMU does not give access to physical memory")
+        self.use_physical(True)
 
     # --- packets --------------------------------------------------------------------------------------------------
 
@@ -65,6 +64,11 @@ class Gdb:
         answer = self._ask(text)
         if answer != b"OK":
             raise GdbError(f"{text}: QEMU says {answer.decode()}")
+
+    def use_physical(self, wanted):
+        """Whether memory is physical memory, or what the processor's page tables map."""
+        if self._ask(f"Qqemu.PhyMemMode:{wanted:d}") != b"OK":
+            raise GdbError("QEMU does not give access to physical memory")
 
     # --- state ----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ FS_LINE = re.compile(r"^FS *=[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ", re.MULTILINE)
 CODE_BYTES = 8
 # The text screen is the one thing beside RAM that is asked for (arch/x86/cpu/page_tables.c).
 VGA_TEXT = (0xB8000, 0xB9000)
+# Where what is given back before the guest starts begins (xen.lds.S); it ends at the same names with "end".
+GIVEN_BACK = ("__init_start", "__init_noinit_start")
 
 
 class Look:
@@ -63,7 +65,10 @@ class Look:
         runs = pagewalk.walk(self.vm.gdb.read, self.vm.gdb.register(gdb.CR3))
         self.findings += pagewalk.listed_findings(self.image.listed_entries, self.image.in_file,
                                                   lambda offset, count: self.vm.gdb.read(base + offset, count), base)
-        self.findings += pagewalk.image_findings(runs, self.image.link_va, base, self.image.memory_bytes)
+        symbols = self.image.symbols
+        self.findings += pagewalk.image_findings(
+            runs, self.image.link_va, base, self.image.memory_bytes,
+            [(symbols[start], symbols[start.replace("start", "end")]) for start in GIVEN_BACK])
         self.vm.read_available()  # Berth's list of memory
         self.findings += pagewalk.memory_findings(runs, [*ram(), VGA_TEXT])
         self.findings += pagewalk.rights_findings(runs)

@@ -65,12 +65,11 @@ def walk(read, cr3, levels=4):
 
 # --- what may be wrong ----------------------------------------------------------------------------------------------
 
-def image_findings(runs, link_va, base, count):
-    """Every byte of the image's virtual range is mapped, and onto its own byte of the image at `base`."""
+def part_findings(runs, at, end, link_va, base):
+    """Every byte of a part of the image's virtual range is mapped, and onto its own byte of the image at `base`."""
     findings = []
-    at, end = link_va, link_va + count
     for run in runs:
-        if run.va + run.bytes <= link_va or run.va >= end:
+        if run.va + run.bytes <= at or run.va >= end:
             continue
         if run.va > at:
             findings.append(f"the image is not mapped at {at:#x}-{run.va - 1:#x}")
@@ -80,6 +79,17 @@ def image_findings(runs, link_va, base, count):
     if at < end:
         findings.append(f"the image is not mapped at {at:#x}-{end - 1:#x}")
     return findings
+
+
+def image_findings(runs, link_va, base, count, given_back=()):
+    """The image is mapped as a whole, but for what is given back: [(start, end)] of its virtual range."""
+    findings, at = [], link_va
+    for start, end in sorted(given_back):
+        findings += part_findings(runs, at, start, link_va, base)
+        findings += [f"mapped, although it is given back: {run}" for run in runs
+                     if run.va < end and start < run.va + run.bytes]
+        at = end
+    return findings + part_findings(runs, at, link_va + count, link_va, base)
 
 
 def listed_findings(listed, in_file, in_memory, base):

@@ -12,6 +12,7 @@
  * FAIL     never
  */
 #include "abi/linux_entry.h"
+#include "x86/image.h"
 #include "x86/registers.h"
 #include "x86/segments.h"
 
@@ -57,6 +58,14 @@ native_jump_32:
         .code32
 1:      mov     $CR0_NE + CR0_ET + CR0_PE, %eax
         mov     %eax, %cr0
+        mov     %esi, %ebx
+        mov     %edi, %ebp
+        call    2f
+2:      pop     %esi
+        sub     $sym_offs(2b), %esi
+        call    early_idt_load          /* for what is left of our own way */
+        mov     %ebx, %esi
+        mov     %ebp, %edi
         mov     $MSR_EFER, %ecx
         xor     %eax, %eax
         xor     %edx, %edx
@@ -81,6 +90,7 @@ native_gdt_64:
         .long   DESC_LIMIT_4GIB, DESC_DATA
         .set    GDT_BYTES, . - native_gdt_64
 native_gdt_32:
-        .quad   0, 0
+        .quad   0
+        .long   DESC_LIMIT_4GIB, DESC_CODE32                    /* SEL_CODE32, for our own IDT */
         .long   DESC_LIMIT_4GIB, DESC_CODE32
         .long   DESC_LIMIT_4GIB, DESC_DATA

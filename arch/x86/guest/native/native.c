@@ -8,6 +8,7 @@
 #include "console.h"
 #include "image.h"
 #include "page_tables.h"
+#include "processor_state.h"
 
 typedef void native_jump_fn(uint64_t entry_pa, uint64_t zero_page_pa, uint64_t gdt_pa,
                             uint64_t stack_pa);
@@ -33,6 +34,7 @@ NORETURN void native_start(const struct native_entry *entry)
     const uint8_t *gdt = entry->entry_64 ? native_gdt_64 : native_gdt_32;
 
     console_retreat();
+    processor_state_leave();
     /* Linux expects its memory at its own address, to be written and executed. */
     page_tables_use_boot(entry->image);
     jump(native_entry_point(entry).pa, entry->zero_page.pa, at_load_address(entry, gdt),

@@ -1,0 +1,83 @@
+/*
+ * The lock around each line of the log, and how it is broken.
+ */
+#include "log_lock.h"
+
+#include <stdint.h>
+
+#include "instructions.h"
+#include "log.h"
+#include "processors.h"
+#include "spinlock.h"
+#include "stop.h"
+
+/* A second on the quickest processors, a few on others: enough for any line, even of a slow console. */
+#define SEIZE_TICKS (1ULL << 32)
+
+/* Far more than a message between processors takes: until then the one that is frozen may go on with its line. */
+#define FREEZE_TICKS (1ULL << 24)
+
+static struct spinlock lock = SPINLOCK("log", LOCK_LOG);
+static uint32_t seized_by; /* 1 and the processor's number; 0: nobody */
+
+static uint32_t self(void)
+{
+    return 1 + processor_number();
+}
+
+static bool is_seized_here(void)
+{
+    return __atomic_load_n(&seized_by, __ATOMIC_RELAXED) == self();
+}
+
+static void line_begin(void)
+{
+    if (!is_seized_here()) {
+        spin_lock(&lock);
+    }
+}
+
+static void line_end(void)
+{
+    if (!is_seized_here()) {
+        spin_unlock(&lock);
+    }
+}
+
+void log_lock_start(void)
+{
+    log_set_guard(line_begin, line_end);
+}
+
+static void wait(uint64_t ticks)
+{
+    const uint64_t since = tsc_read();
+
+    while (tsc_read() - since < ticks) {
+        processor_pause();
+    }
+}
+
+bool log_lock_seize(void)
+{
+    uint32_t before = 0;
+
+    if (!__atomic_compare_exchange_n(&seized_by, &before, self(), false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        if (before != self()) {
+            processor_frozen();
+            processor_halt();
+        }
+        return false;
+    }
+    /* It is kept: nobody else prints any more. */
+    if (__atomic_load_n(&lock.holder, __ATOMIC_RELAXED) == self() ||
+        spin_lock_within(&lock, SEIZE_TICKS)) {
+        processors_freeze();
+    } else {
+        processors_freeze();
+        wait(FREEZE_TICKS);
+    }
+    log_end_line();
+    return true;
+}

@@ -1,0 +1,44 @@
+/*
+ * The machine's page allocator: mm/page_alloc.h over its own memory map, for all processors. What it hands out is
+ * mapped: RAM below 4 GiB, at its place in the direct map.
+ */
+#ifndef CPU_PAGES_H
+#define CPU_PAGES_H
+
+#include <stdint.h>
+
+#include "page_alloc.h"
+
+/*
+ * Begin, once, on the final page tables.
+ *
+ * @busy  what nobody may be given, `room` among it
+ * @room  page_alloc_bytes() of mapped memory for the first extents
+ */
+void pages_start(const struct memmap *map, struct busy_list busy, struct prange room);
+
+/*
+ * Take pages that lie side by side, as high as possible. Their contents are nobody's.
+ *
+ * @return  STATUS_OK; PAGES_NONE_FREE
+ */
+struct status pages_take(uint64_t pages, struct prange *out);
+
+/* Give back what was taken, or a part of it. Returns as page_alloc_free. */
+struct status pages_free(struct prange range);
+
+/* Add reserved pages that nobody needs any more. Returns as page_alloc_give. */
+struct status pages_give(struct prange range);
+
+/* How many pages there are of each kind. */
+void pages_count(uint64_t counts[PAGE_STATES]);
+
+/*
+ * List what is in use: taken, or kept for extents. Where there are more than `most` ranges the last one also covers
+ * what lies between.
+ *
+ * @return  how many; 0 before pages_start
+ */
+uint32_t pages_used(struct prange *ranges, uint32_t most);
+
+#endif
