@@ -16,7 +16,7 @@
 
 #define BOOT_STACK_BYTES      UC(0x3000) /* the first processor's ordinary one */
 #define PROCESSOR_STACK_BYTES UC(0x2000) /* everybody else's */
-#define FAULT_STACK_BYTES     UC(0x1000) /* each of #DF, NMI, #MC; a report takes 2.4 KiB */
+#define FAULT_STACK_BYTES     UC(0x1000) /* each of #DF, NMI, #MC; a report takes 2.6 KiB */
 #define FAULT_STACK_COUNT     3
 
 /* A processor's stacks go by the number of their IST entry; 0 is the ordinary one. */
