@@ -41,12 +41,18 @@ def test_way_to_the_kernel_is_short_and_the_same_for_all_ram_sizes(costs):
     assert works["4G"] - MAPPING_4_GIB <= to_kernel.work <= works["4G"]
 
 
-@pytest.mark.parametrize("most", [8, pytest.param(64, marks=pytest.mark.slow)])
-def test_a_further_processor_costs_little(costs, most):
+def test_a_further_processor_costs_little(costs):
     """Of the first one's instructions and its own together, waiting included."""
-    works = {count: costs.handover("1G", processors=count)[1].work for count in (1, 2, most)}
+    works = {count: costs.handover("1G", processors=count)[1].work for count in (1, 2, 8)}
     assert works[2] - works[1] <= FURTHER_PROCESSOR_MOST, works
-    assert works[most] - works[2] <= (most - 2) * ONE_OF_MANY_MOST, works
+    assert works[8] - works[2] <= 6 * ONE_OF_MANY_MOST, works
+
+
+@pytest.mark.slow
+def test_one_of_64_processors_costs_as_little(costs):
+    """Waiting apart: QEMU's clock jumps while so many start, so that the time-stamp counter is measured anew."""
+    works = {count: costs.handover("1G", processors=count)[1].work for count in (2, 64)}
+    assert works[64] - costs.waits("1G", 64) - works[2] <= 62 * ONE_OF_MANY_MOST, works
 
 
 def test_phases_are_what_a_plugin_counts(costs):
