@@ -6,6 +6,7 @@
 #include "init.h"
 #include "log.h"
 #include "native.h"
+#include "pages.h"
 #include "start.h"
 #include "stop.h"
 
@@ -16,6 +17,10 @@ NORETURN void stage_handover(const struct native_entry *entry)
     uint64_t bytes = 0;
 
     for (unsigned int i = 0; i < INIT_RANGES; i++) {
+        if (!is_ok(pages_give(given_back.ranges[i]))) {
+            log_error("the page allocator does not take the image's memory - report this defect");
+            machine_stop();
+        }
         bytes += prange_bytes(given_back.ranges[i]);
     }
     log_info("init: %lu KiB given back", bytes / KIB(1));

@@ -63,7 +63,7 @@ void log_lock_keep(void)
     seized_by = self();
 }
 
-bool log_lock_seize(void)
+void log_lock_seize(void)
 {
     uint32_t before = 0;
 
@@ -73,7 +73,7 @@ bool log_lock_seize(void)
             processor_frozen();
             processor_halt();
         }
-        return false;
+        return;
     }
     /* It is kept: nobody else prints any more. */
     if (__atomic_load_n(&lock.holder, __ATOMIC_RELAXED) == self() ||
@@ -84,5 +84,4 @@ bool log_lock_seize(void)
         wait(FREEZE_TICKS);
     }
     log_end_line();
-    return true;
 }

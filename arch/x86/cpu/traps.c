@@ -310,13 +310,14 @@ NORETURN void trap_report(const struct trap_frame *frame)
 {
     static struct report report;
     static size_t part;
+    static bool reporting;
     const struct processor *const processor = processor_that_reports(frame);
 
     /* One processor reports: what another one has to say then (that it was stopped, as a rule) is not heard. */
-    const bool is_first = log_lock_seize();
-
+    log_lock_seize();
     machine_leave_failed(frame->vector, frame->rip);
-    if (is_first) {
+    if (!reporting) {
+        reporting = true;
         report.frame = *frame;
         report.processor = processor;
         report.stack = stack_name(frame, processor);

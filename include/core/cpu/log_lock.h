@@ -5,19 +5,15 @@
 #ifndef CPU_LOG_LOCK_H
 #define CPU_LOG_LOCK_H
 
-#include <stdbool.h>
-
 /* From now on lines may come from several processors. */
 void log_lock_start(void);
 
 /*
  * Stop all other processors, for good: the calling one has something to report. The line that one of them is printing
  * is waited for, for a second or two; if it does not end, it is ended. Does not return where another processor has done
- * this before: that one reports, and this one halts.
- *
- * @return  false when the calling processor had done so already
+ * this before: that one reports, and this one halts. Nothing happens when the calling processor had done so already.
  */
-bool log_lock_seize(void);
+void log_lock_seize(void);
 
 /* The processor that has done so goes on as the first one: it still has the log. */
 void log_lock_keep(void);
