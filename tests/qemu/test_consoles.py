@@ -89,7 +89,7 @@ def test_a_reset_waits_for_the_last_byte(case):
     with case.machine(extra=["-kernel", case.build / "berth.efi", "-append", "reboot", *trace]) as vm:
         vm.wait_exit()
         accesses = re.findall(r"serial_(read|write) \D*addr 0x0(\d) val 0x(\w+)", vm.cpu_log)
-    assert vm.log.lines[-1] == "rebooting"
+    assert vm.log.lines[-1].startswith("rebooting: ")
     assert accesses[-2:] == [("write", "0", "0a"), ("read", "5", "60")]
 
 

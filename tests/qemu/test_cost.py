@@ -8,6 +8,8 @@ USERSPACE_RATIO_MOST = 1.002
 # The second one brings the page in low memory, the stacks and the APIC's page with it.
 FURTHER_PROCESSOR_MOST = 20_000
 ONE_OF_MANY_MOST = 10_000
+# Instructions before the first stamp, and behind the last one that is logged.
+BEFORE_THE_CLOCK = 400
 FILE_BYTES_MOST = 512 << 10
 MEMORY_BYTES_MOST = 2 << 20
 
@@ -59,14 +61,14 @@ def test_phases_are_what_a_plugin_counts(costs):
     counted, logged = costs.phases("cloud", cmdline=bench.DEBUG)
     first, *rest = [(phase["name"], phase["tsc"]) for phase in logged["phases"]]
     assert dict(rest) == {name: count for name, count in counted.items() if name != "entry"}
-    # Its clock is read some instructions after the entry, and some after the call that the plugin sees.
-    assert first[0] == "entry" and abs(counted["entry"] - first[1]) <= 100
+    # Its clock is read behind the first checks, and some instructions after the call that the plugin sees.
+    assert first[0] == "entry" and abs(counted["entry"] - first[1]) <= BEFORE_THE_CLOCK
 
 
 def test_time_line_tells_the_truth(costs):
     counted, logged = costs.loud_handover("1G")
-    # Berth reads its clock some instructions after the entry, and for the last time before it prints its last lines.
-    assert 0 <= counted[0] - logged[0] <= 100
+    # Berth reads its clock behind the first checks, and for the last time before it prints its last lines.
+    assert 0 <= counted[0] - logged[0] <= BEFORE_THE_CLOCK
     assert 0 <= counted[1] - logged[1] <= 40_000
 
 

@@ -113,7 +113,7 @@ PHASES = ["start64_linked", "__start_xen", "physmap_start", "boot_info_decode", 
           "report_memory", "report_modules", "report_acpi", "console_devices", "placement_tables", "page_tables_build",
           "paging_map", "console_continue", "stage_processors", "processors_start", "wait_for_answers",
           "page_tables_take_back", "report_cpu", "debug_fault_raise", "guest_choose", "guest_prepare", "bzimage_parse",
-          "report_dom0", "processors_put_back", "guest_put_in_place", "physmap_copy", "report_time", "native_start",
+          "report_dom0", "processors_put_back", "guest_put_in_place", "physmap_copy", "report_times", "native_start",
           "console_retreat", "page_tables_use_boot"]
 FAULTS = pytest.mark.parametrize("fault", [UD, NMI], ids=["ud", "nmi"])
 TWO = [madt(local_apic(0), local_apic(1))]

@@ -4,6 +4,7 @@ and the control registers that go with them, on all processors.
 Berth is stopped by a fault on purpose, which is raised once they are in force; or, to see what is given back, by QEMU's
 debug stub just before the guest starts.
 """
+import contextlib
 import re
 import socket
 import struct
@@ -65,6 +66,7 @@ def guard_pages(debug_image):
     return {at[stack] - LINK_VA - PAGE for stack in ("stack_df", "stack_nmi", "stack_mc", "boot_stack")}
 
 
+PROCESSORS = 3
 PLACES = [4 * MIB, 64 * MIB + PAGE, 200 * MIB]
 
 
@@ -111,10 +113,32 @@ def test_null_pointers_fault(case):
     assert 0 in pages.direct()
 
 
+def world_of(case, base, cmdline=""):
+    world = AcpiWorld(case, [madt(*[local_apic(n) for n in range(PROCESSORS)])])
+    world.base = world.base_tag = base
+    world.cmdline = cmdline
+    return world
+
+
+@contextlib.contextmanager
+def debugged(world, processors):
+    """A machine that waits at its first instruction, and its debug stub."""
+    ours, theirs = socket.socketpair()
+    with world.machine(extra=["-smp", str(processors), "-S", "-chardev", f"socket,id=gdb,fd={theirs.fileno()}", "-gdb",
+                              "chardev:gdb"], pass_fds=[theirs.fileno()]) as vm, ours, theirs:
+        yield vm, Gdb(ours, STOP_SECONDS * PATIENCE)
+
+
+def run_to(vm, stub, address):
+    stub.insert_breakpoint(address)
+    stub.go()
+    assert stub.wait_stop(lambda: vm.process.poll() is not None, STOP_SECONDS * PATIENCE), vm.error("never got there")
+    stub.remove_breakpoint(address)
+
+
 # --- guard pages ------------------------------------------------------------------------------------------------------
 
 FAULT_STACK, FIRST_STACK, OTHER_STACK = 4 << 10, 12 << 10, 8 << 10
-PROCESSORS = 4
 # One processor of `info registers -a`; the task register's base is where its task state segment is.
 PROCESSOR = re.compile(r"RSP=([0-9a-f]+).*?^TR =\S+ ([0-9a-f]+).*?CR3=([0-9a-f]+)", re.MULTILINE | re.DOTALL)
 # Intel SDM volume 3A, section 8.7: IST1 in the 64-bit TSS; Berth uses three.
@@ -140,12 +164,14 @@ def bottom(mapped, inside):
 
 @pytest.mark.parametrize("base", PLACES, ids=hex)
 def test_no_stack_has_memory_below_it(case, base):
-    """Berth ends for want of a kernel; then the others are asleep on their ordinary stacks, and it halts on its own."""
-    iso = case.berth_iso(image=pinned(case, base, align=PAGE), modules=[])
-    with case.machine(iso=iso, extra=["-smp", str(PROCESSORS)]) as vm:
-        log = vm.wait_halted()
+    """Looked at when the others are asleep on their ordinary stacks, and the first one is on its own."""
+    with debugged(world_of(case, base), PROCESSORS) as (vm, stub):
+        run_to(vm, stub, symbols(case.debug_image)["guest_choose"])
         pages = Pages(vm)
         found = list(stacks(vm))
+        stub.go()
+        assert vm.wait_exit() == 33, vm.error("the guest is not content")
+        log = vm.log
     mapped = {va for va, _, _ in pages.all}
     assert len(found) == PROCESSORS and len({cr3 for _, _, cr3 in found}) == 1
     for number, (rsp, tops, _) in enumerate(found):
@@ -162,13 +188,6 @@ def test_no_stack_has_memory_below_it(case, base):
 REGISTERS = re.compile(r"CR0=([0-9a-f]+) .* CR4=([0-9a-f]+)[\s\S]*?EFER=([0-9a-f]+)")
 WITH_1_GIB = [f"{cpu},+pdpe1gb" for cpu in MODELS if not cpu.startswith("max")] + ["max,-pdpe1gb"]
 QUICK = [("max", PLACES[1]), ("qemu64,-nx,-pat,-pge", PLACES[0])]
-
-
-def world_of(case, base, cmdline=""):
-    world = AcpiWorld(case, [madt(*[local_apic(n) for n in range(3)])])
-    world.base = world.base_tag = base
-    world.cmdline = cmdline
-    return world
 
 
 def monitor(vm, command):
@@ -205,24 +224,13 @@ def test_tables_and_registers_are_as_the_model_allows(case, cpu, base):
 
 # --- what is given back -----------------------------------------------------------------------------------------------
 
-def run_to(vm, stub, address):
-    stub.insert_breakpoint(address)
-    stub.go()
-    assert stub.wait_stop(lambda: vm.process.poll() is not None, STOP_SECONDS * PATIENCE), vm.error("never got there")
-    stub.remove_breakpoint(address)
-
-
 @pytest.mark.parametrize("base", PLACES, ids=hex)
 def test_what_only_the_boot_needs_is_not_mapped_when_the_guest_starts(case, base):
     names = symbols(case.debug_image)
     ranges = [(names["__init_start"], names["__init_end"]), (names["__init_noinit_start"], names["__init_noinit_end"])]
     given_back = {page for start, end in ranges for page in range(start - LINK_VA, end - LINK_VA, PAGE)}
-    whole = set(range(0, names["_end"] - LINK_VA, PAGE)) - guard_pages(case)
-    ours, theirs = socket.socketpair()
-    world = world_of(case, base)
-    with world.machine(extra=["-smp", "3", "-S", "-chardev", f"socket,id=gdb,fd={theirs.fileno()}", "-gdb",
-                              "chardev:gdb"], pass_fds=[theirs.fileno()]) as vm, ours, theirs:
-        stub = Gdb(ours, STOP_SECONDS * PATIENCE)
+    whole = set(range(0, names["_end"] - LINK_VA, PAGE)) - guard_pages(case.debug_image)
+    with debugged(world_of(case, base), PROCESSORS) as (vm, stub):
         run_to(vm, stub, names["stage_handover"])
         before = Pages(vm)
         run_to(vm, stub, names["native_start"])
