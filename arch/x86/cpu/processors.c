@@ -45,7 +45,7 @@ extern const uint64_t boot_idt[];
 extern const uint8_t idt_pointer_va[10];
 extern const uint32_t __trampoline_rel_start[], __trampoline_rel_end[];
 extern uint64_t boot_gdt[];
-extern const uint8_t gdt_pointer_va[10], boot_stack_top[];
+extern const uint8_t gdt_pointer_va[10];
 
 extern const uint8_t boot_stack[], boot_stack_top[], stack_df[], stack_df_top[];
 extern const uint8_t stack_nmi[], stack_nmi_top[], stack_mc[], stack_mc_top[];
