@@ -33,7 +33,8 @@ TIDY_FILES := $(addprefix tidy-,$(sort $(PURE_SOURCES) $(PRIV_SOURCES) $(DEBUG_S
 .PHONY: $(TIDY_FILES)
 $(TIDY_FILES): tidy-%: % $(GENERATED) $(BUILD)/include/version.h
 	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-tree-loop-distribute-patterns -fno-shrink-wrap,$(TARGET_CFLAGS)) \
-	  $(call core_includes,$(SEES_$(call folder,$<))) 2> $(BUILD)/tidy.err || { cat $(BUILD)/tidy.err; exit 1; }
+	  $(call core_includes,$(SEES_$(call folder,$<))) 2> $(BUILD)/$(subst /,-,$@).err \
+	  || { cat $(BUILD)/$(subst /,-,$@).err; exit 1; }
 ## tidy               clang-tidy over the product's sources
 tidy: $(TIDY_FILES)
 
@@ -53,15 +54,17 @@ hooks:
 	printf '#!/bin/sh\nexec make DEPS=skip check-format style deps headers check-unit\n' > .git/hooks/pre-commit
 	chmod +x .git/hooks/pre-commit
 
+SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS) --output-sync=target
 # Packages first, by themselves: nothing else can be built before they are there.
 ## check              the whole test-suite, as CI runs it
 check: packages
 	$(Q)$(MAKE) --no-print-directory DEPS=skip check-all
 check-all:
-	$(Q)$(MAKE) --no-print-directory check-static
+	$(Q)$(SIDE_BY_SIDE) all
+	$(Q)$(SIDE_BY_SIDE) check-static
 	$(Q)$(MAKE) --no-print-directory reproducible
-	$(Q)$(MAKE) --no-print-directory check-unit
-	$(Q)$(MAKE) --no-print-directory coverage
-	$(Q)$(MAKE) --no-print-directory fuzz-smoke
+	$(Q)$(SIDE_BY_SIDE) check-unit
+	$(Q)$(SIDE_BY_SIDE) coverage
+	$(Q)$(SIDE_BY_SIDE) fuzz-smoke
 	$(Q)$(MAKE) --no-print-directory check-qemu
 	$(Q)$(MAKE) --no-print-directory check-matrix

@@ -54,8 +54,11 @@ endef
 fuzz: $(addprefix $(BUILD)/fuzz/,$(or $(T),$(FUZZ_TARGETS)))
 	$(call run_fuzz,$(or $(T),$(FUZZ_TARGETS)),$(S))
 ## fuzz-smoke         every fuzz target for five seconds
-fuzz-smoke: $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS))
-	$(call run_fuzz,$(FUZZ_TARGETS),5)
+FUZZ_SMOKE := $(addprefix fuzz-smoke-,$(FUZZ_TARGETS))
+.PHONY: $(FUZZ_SMOKE)
+fuzz-smoke: $(FUZZ_SMOKE)
+$(FUZZ_SMOKE): fuzz-smoke-%: $(BUILD)/fuzz/%
+	$(call run_fuzz,$*,5)
 
 -include $(HOST_OBJECTS:.o=.d) $(COV_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d)
 -include $(wildcard $(foreach kind,host coverage,$(BUILD)/$(kind)/tests/unit/*.d) $(BUILD)/fuzz/tests/fuzz/*.d)
