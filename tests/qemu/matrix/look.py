@@ -8,15 +8,18 @@ import re
 from . import gdb, pagewalk
 from .vm import PATIENCE
 
+PAGE_BYTES = 4096
 STOP_SECONDS = 30
 # Selector, base, limit; QEMU's monitor, `info registers`.
 FS_LINE = re.compile(r"^FS *=[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ", re.MULTILINE)
 # How much of the code at a stop must be the image's: before Berth is there, other code may pass the same address.
 CODE_BYTES = 8
-# The text screen is the one thing beside RAM that is asked for (arch/x86/cpu/page_tables.c).
-VGA_TEXT = (0xB8000, 0xB9000)
+# What is asked for beside RAM: the text screen, the HPET, the local APIC (arch/x86/cpu/page_tables.c).
+DEVICES = [(0xB8000, 0xB9000), (0xFED00000, 0xFED01000), (0xFEE00000, 0xFEE01000)]
 # Where what is given back before the guest starts begins (xen.lds.S); it ends at the same names with "end".
 GIVEN_BACK = ("__init_start", "__init_noinit_start")
+# Each has a guard page below it.
+STACKS = ("stack_df", "stack_nmi", "stack_mc", "boot_stack")
 
 
 class Look:
@@ -66,11 +69,11 @@ class Look:
         self.findings += pagewalk.listed_findings(self.image.listed_entries, self.image.in_file,
                                                   lambda offset, count: self.vm.gdb.read(base + offset, count), base)
         symbols = self.image.symbols
-        self.findings += pagewalk.image_findings(
-            runs, self.image.link_va, base, self.image.memory_bytes,
-            [(symbols[start], symbols[start.replace("start", "end")]) for start in GIVEN_BACK])
+        holes = [(symbols[start], symbols[start.replace("start", "end")]) for start in GIVEN_BACK]
+        holes += [(symbols[stack] - PAGE_BYTES, symbols[stack]) for stack in STACKS]
+        self.findings += pagewalk.image_findings(runs, self.image.link_va, base, self.image.memory_bytes, holes)
         self.vm.read_available()  # Berth's list of memory
-        self.findings += pagewalk.memory_findings(runs, [*ram(), VGA_TEXT])
+        self.findings += pagewalk.memory_findings(runs, [*ram(), *DEVICES])
         self.findings += pagewalk.rights_findings(runs)
         return True
 
