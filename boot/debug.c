@@ -169,8 +169,13 @@ static processor_work_fn *const raisers[DEBUG_FAULTS] = {
 static bool raise_on_other(processor_work_fn *raise)
 {
     for (uint32_t index = 0; index < ACPI_PROCESSORS_MAX; index++) {
-        if (processor_online(index) != NULL) {
-            processor_call(index, raise);
+        const struct processor *const processor = processor_online(index);
+
+        if (processor != NULL) {
+            if (!processor_call(index, raise)) {
+                log_warning("processor %u, APIC id 0x%x, has stopped answering: it is not used",
+                            processor->number, processor->apic_id);
+            }
             return true;
         }
     }

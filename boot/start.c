@@ -235,6 +235,15 @@ static struct busy_list guest_busy(struct prange tables)
     return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
 }
 
+/* Where the guest is going to be, no page is taken from now on. */
+static void guest_reserve(const struct native_guest *guest)
+{
+    require(pages_reserve(
+        (struct prange){guest->place.kernel, guest->place.kernel + guest->kernel->init_bytes}));
+    require(pages_reserve(guest->place.initrd));
+    require(pages_reserve(guest->place.handoff));
+}
+
 void start_rehearse(const struct entry_regs *regs)
 {
     const struct boot_info *info = &boot_info_storage;
@@ -292,6 +301,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
 
     const struct native_guest guest = guest_prepare(info, rsdp, map, image, guest_busy(tables));
 
+    guest_reserve(&guest);
     report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
     phase_end(PHASE_KERNEL);
     stage_processors_end();

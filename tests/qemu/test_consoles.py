@@ -15,7 +15,7 @@ import pytest
 import uefi
 from berth_shim import GIB, KIB, MIB, BerthWorld
 from screen import Picture, assert_shows_end
-from test_paging import DIRECT_MAP, PAGE, Pages
+from test_paging import DIRECT_MAP, PAGE, Pages, debugged, run_to
 
 LINE_STATUS, LINE_CONTROL, MODEM_CONTROL, INTERRUPTS, DATA = 5, 3, 4, 1, 0
 READY = 0x60
@@ -173,6 +173,19 @@ def test_uart_that_never_gets_ready_is_given_up(case):
     with case.machine(iso=case.berth_iso(f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
         vm.wait_userspace()
     assert shared.read(DATA, 1) == bytes([1]), "only the divisor has been written"
+    assert vm.log.warnings == [GIVEN_UP.format("com2")]
+
+
+def test_uart_that_stops_when_other_processors_run_is_given_up(case):
+    """The warning comes in the middle of a line, of which the log's lock is held."""
+    shared = SharedMemory(case)
+    shared.write(4 * LINE_STATUS, bytes([READY]))
+    iso = case.berth_iso(f"com2=115200,8n1,{shared.address:#x}")
+    with debugged(case.machine, 2, shared.arguments, iso=iso) as (vm, stub):
+        run_to(vm, stub, berth_qemu.symbols(case.debug_image)["guest_choose"])
+        shared.write(4 * LINE_STATUS, bytes(1))
+        stub.go()
+        vm.wait_userspace()
     assert vm.log.warnings == [GIVEN_UP.format("com2")]
 
 

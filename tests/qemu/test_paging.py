@@ -121,11 +121,11 @@ def world_of(case, base, cmdline=""):
 
 
 @contextlib.contextmanager
-def debugged(world, processors):
-    """A machine that waits at its first instruction, and its debug stub."""
+def debugged(machine, processors, extra=(), **options):
+    """What `machine()` makes, waiting at its first instruction, and its debug stub."""
     ours, theirs = socket.socketpair()
-    with world.machine(extra=["-smp", str(processors), "-S", "-chardev", f"socket,id=gdb,fd={theirs.fileno()}", "-gdb",
-                              "chardev:gdb"], pass_fds=[theirs.fileno()]) as vm, ours, theirs:
+    with machine(extra=[*extra, "-smp", str(processors), "-S", "-chardev", f"socket,id=gdb,fd={theirs.fileno()}",
+                        "-gdb", "chardev:gdb"], pass_fds=[theirs.fileno()], **options) as vm, ours, theirs:
         yield vm, Gdb(ours, STOP_SECONDS * PATIENCE)
 
 
@@ -165,7 +165,7 @@ def bottom(mapped, inside):
 @pytest.mark.parametrize("base", PLACES, ids=hex)
 def test_no_stack_has_memory_below_it(case, base):
     """Looked at when the others are asleep on their ordinary stacks, and the first one is on its own."""
-    with debugged(world_of(case, base), PROCESSORS) as (vm, stub):
+    with debugged(world_of(case, base).machine, PROCESSORS) as (vm, stub):
         run_to(vm, stub, symbols(case.debug_image)["guest_choose"])
         pages = Pages(vm)
         found = list(stacks(vm))
@@ -230,7 +230,7 @@ def test_what_only_the_boot_needs_is_not_mapped_when_the_guest_starts(case, base
     ranges = [(names["__init_start"], names["__init_end"]), (names["__init_noinit_start"], names["__init_noinit_end"])]
     given_back = {page for start, end in ranges for page in range(start - LINK_VA, end - LINK_VA, PAGE)}
     whole = set(range(0, names["_end"] - LINK_VA, PAGE)) - guard_pages(case.debug_image)
-    with debugged(world_of(case, base), PROCESSORS) as (vm, stub):
+    with debugged(world_of(case, base).machine, PROCESSORS) as (vm, stub):
         run_to(vm, stub, names["stage_handover"])
         before = Pages(vm)
         run_to(vm, stub, names["native_start"])

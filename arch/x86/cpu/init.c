@@ -11,7 +11,9 @@ extern const uint8_t __init_noinit_start[], __init_noinit_end[];
 
 static struct prange release(paddr_t image, const uint8_t *start, const uint8_t *end)
 {
-    page_tables_remove(start, end);
+    if (!page_tables_remove(start, end)) {
+        return (struct prange){0, 0};
+    }
     return (struct prange){image.pa + image_offset(start), image.pa + image_offset(end)};
 }
 

@@ -18,11 +18,17 @@
 #define FREEZE_TICKS (1ULL << 24)
 
 static struct spinlock lock = SPINLOCK("log", LOCK_LOG);
-static uint32_t seized_by; /* 1 and the processor's number; 0: nobody */
+static unsigned int inner_lines; /* its holder's */
+static uint32_t seized_by;       /* 1 and the processor's number; 0: nobody */
 
 static uint32_t self(void)
 {
     return 1 + processor_number();
+}
+
+static bool is_held_here(void)
+{
+    return __atomic_load_n(&lock.holder, __ATOMIC_RELAXED) == self();
 }
 
 static bool is_seized_here(void)
@@ -30,16 +36,27 @@ static bool is_seized_here(void)
     return __atomic_load_n(&seized_by, __ATOMIC_RELAXED) == self();
 }
 
+/* A console that gives up while it is given a line has a line of its own to say: in between, by who holds the lock. */
 static void line_begin(void)
 {
-    if (!is_seized_here()) {
+    if (is_seized_here()) {
+        return;
+    }
+    if (is_held_here()) {
+        inner_lines++;
+    } else {
         spin_lock(&lock);
     }
 }
 
 static void line_end(void)
 {
-    if (!is_seized_here()) {
+    if (is_seized_here()) {
+        return;
+    }
+    if (inner_lines > 0) {
+        inner_lines--;
+    } else {
         spin_unlock(&lock);
     }
 }
@@ -76,8 +93,7 @@ void log_lock_seize(void)
         return;
     }
     /* It is kept: nobody else prints any more. */
-    if (__atomic_load_n(&lock.holder, __ATOMIC_RELAXED) == self() ||
-        spin_lock_within(&lock, SEIZE_TICKS)) {
+    if (is_held_here() || spin_lock_within(&lock, SEIZE_TICKS)) {
         processors_freeze();
     } else {
         processors_freeze();

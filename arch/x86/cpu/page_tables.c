@@ -159,12 +159,14 @@ void page_tables_take_back(void)
     page_tables_use(page_tables_in_use());
 }
 
-void page_tables_remove(const void *start, const void *end)
+bool page_tables_remove(const void *start, const void *end)
 {
     const uint64_t va = (uint64_t)start;
 
-    paging_unmap(&pool, va, (uint64_t)end - va);
+    const bool was_mapped = paging_unmap(&pool, va, (uint64_t)end - va);
+
     translations_forget();
+    return was_mapped;
 }
 
 paddr_t page_tables_retreat(void)

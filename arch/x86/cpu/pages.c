@@ -41,6 +41,16 @@ struct status pages_free(struct prange range)
     return status;
 }
 
+struct status pages_reserve(struct prange range)
+{
+    struct status status;
+
+    spin_lock(&lock);
+    status = page_alloc_reserve(&alloc, range);
+    spin_unlock(&lock);
+    return status;
+}
+
 struct status pages_give(struct prange range)
 {
     struct status status;

@@ -71,6 +71,10 @@ static uint32_t frozen;
 static struct processor starting_processor = {.self = &starting_processor,
                                               .number = PROCESSOR_STARTING};
 
+/* Another one that leaves the machine, on the first one's stacks. */
+static struct processor leaving_processor = {.self = &leaving_processor,
+                                             .number = PROCESSOR_LEAVING};
+
 /* As boot_idt, but on the stack in use: who is being started has no TSS. Two quadwords a gate. */
 static uint64_t start_idt[2 * (VECTOR_WAKE + 1)] NOINIT;
 
@@ -82,11 +86,14 @@ static struct processor *processor_at(uint32_t index)
     return (struct processor *)(FIRST_AREA_DATA + index * PROCESSOR_AREA_MAPPED_BYTES);
 }
 
+static bool has_stacks(uint32_t index)
+{
+    return __atomic_load_n(&processor_at(index)->answered, __ATOMIC_ACQUIRE);
+}
+
 static bool processor_answered(uint32_t index)
 {
-    const struct processor *processor = processor_at(index);
-
-    return __atomic_load_n(&processor->answered, __ATOMIC_ACQUIRE) && !processor->given_up;
+    return has_stacks(index) && !processor_at(index)->given_up;
 }
 
 const struct processor *processor_online(uint32_t index)
@@ -222,17 +229,18 @@ static INIT uint32_t count_answered(void)
 }
 
 /* The memory of its area holds anything. */
-static INIT void processor_prepare(uint32_t index)
+static INIT void processor_prepare(uint32_t index, uint32_t apic_id)
 {
     struct processor *const processor = processor_at(index);
 
     processor->self = processor;
     processor->number = index + 1;
-    processor->apic_id = listed->apic_ids[index];
+    processor->apic_id = apic_id;
     stacks_of_area(PROCESSOR_AREAS_START + index * PROCESSOR_AREA_MAPPED_BYTES, processor->stacks);
     processor->answered = false;
     processor->held = NULL;
     processor->given_up = false;
+    processor->frozen = false;
     processor->work = NULL;
 }
 
@@ -252,22 +260,22 @@ INIT uint32_t processors_start(const struct processors_request *request)
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
 
     stamps[0] = tsc_read();
-    listed = request->who;
     clock = request->clock;
     first_processor.apic_id = local_apic_id();
     processor_state_read(&first_processor.state);
     start_idt_fill();
     processors_start_info = (struct processors_start_info){
-        .apic_ids = listed->apic_ids,
+        .apic_ids = request->who->apic_ids,
         .apic_registers = (uint64_t)physmap_low(request->apic->registers),
-        .count = listed->count,
+        .count = request->who->count,
         .x2apic = request->apic->x2apic,
         .idt_limit = sizeof(start_idt) - 1,
         .idt = (uint64_t)start_idt,
     };
-    for (uint32_t i = 0; i < listed->count; i++) {
-        processor_prepare(i);
+    for (uint32_t i = 0; i < request->who->count; i++) {
+        processor_prepare(i, request->who->apic_ids[i]);
     }
+    listed = request->who;
     start_page_fill(&page, request->start_page);
     part_end(BRINGUP_PREPARED);
 
@@ -300,8 +308,6 @@ static bool work_wait(uint32_t index)
     while (__atomic_load_n(&processor_at(index)->work, __ATOMIC_ACQUIRE) != NULL) {
         if (clock_us(&clock) >= PATIENCE_US) {
             processor_at(index)->given_up = true;
-            log_warning("processor %u, APIC id 0x%x, has stopped answering: it is not used",
-                        index + 1, listed->apic_ids[index]);
             return false;
         }
         processor_pause();
@@ -372,7 +378,8 @@ void processors_freeze(void)
         expected++;
     }
     for (uint32_t i = 0; i < listed->count; i++) {
-        if (listed->apic_ids[i] != self && processor_answered(i)) {
+        /* One that has been given up later on may still run. */
+        if (listed->apic_ids[i] != self && has_stacks(i)) {
             local_apic_send(listed->apic_ids[i], APIC_NMI | APIC_ASSERT);
             expected++;
         }
@@ -385,18 +392,28 @@ void processors_freeze(void)
 
 NORETURN void processor_become_first(processor_work_fn *function)
 {
-    msr_write(MSR_GS_BASE, (uint64_t)&first_processor);
+    if (processor_self() != &first_processor) {
+        memcpy(leaving_processor.stacks, first_processor.stacks, sizeof(first_processor.stacks));
+        leaving_processor.apic_id = processor_self()->apic_id;
+        msr_write(MSR_GS_BASE, (uint64_t)&leaving_processor);
+    }
     boot_gdt[SEL_TSS / 8] &= ~((uint64_t)DESC_TSS_BUSY << 32);
-    asm volatile("lgdt %0; ltr %w1; mov %2, %%rsp; xor %%ebp, %%ebp; call *%3"
+    asm volatile("lgdt %0; ltr %w1; lidt %2; mov %3, %%rsp; xor %%ebp, %%ebp; call *%4"
                  :
-                 : "m"(gdt_pointer_va), "r"(SEL_TSS), "r"(boot_stack_top), "r"(function)
+                 : "m"(gdt_pointer_va), "r"(SEL_TSS), "m"(idt_pointer_va), "r"(boot_stack_top),
+                   "r"(function)
                  : "memory");
     __builtin_unreachable();
 }
 
 void processor_frozen(void)
 {
-    __atomic_add_fetch(&frozen, 1, __ATOMIC_RELEASE);
+    struct processor *const self = processor_self();
+
+    if (!self->frozen) {
+        self->frozen = true;
+        __atomic_add_fetch(&frozen, 1, __ATOMIC_RELEASE);
+    }
 }
 
 struct processor *processor_self(void)
@@ -443,7 +460,7 @@ const struct processor *processor_that_reports(const void *frame)
     const struct processor *owner = area_owner(base);
 
     if (base == (uint64_t)&first_processor || base == (uint64_t)&starting_processor ||
-        (owner != NULL && base == (uint64_t)owner)) {
+        base == (uint64_t)&leaving_processor || (owner != NULL && base == (uint64_t)owner)) {
         return (const struct processor *)base;
     }
     owner = area_owner((uint64_t)frame);

@@ -248,8 +248,10 @@ static bool has_frame(uint64_t rip)
 {
     const uint64_t linked = link_address(rip);
     uint32_t within;
+    uint64_t pa;
 
     return function_at(linked, &within) != NULL && within >= FRAME_MADE_BYTES &&
+           translate(linked - within, &pa) &&
            *(const uint8_t *)(linked - within) == INSTRUCTION_PUSH_RBP;
 }
 

@@ -154,6 +154,7 @@ static void efi64_call(uint64_t service, uint32_t type)
 static void efi32_call(uint64_t service, uint32_t type, paddr_t image)
 {
     static struct call32 call;
+    const uint64_t own_data = msr_read(MSR_GS_BASE);
     firmware_call32_fn *const from_its_place =
         (firmware_call32_fn *)(image.pa + image_offset((const void *)(uintptr_t)firmware_call32));
 
@@ -163,6 +164,7 @@ static void efi32_call(uint64_t service, uint32_t type, paddr_t image)
         .stack_pa = (uint32_t)(image.pa + image_offset(boot_stack_top) - STACK_KEPT_BYTES),
     };
     from_its_place((uint32_t)(image.pa + image_offset(&call)));
+    msr_write(MSR_GS_BASE, own_data); /* it went with the segment */
 }
 
 static void efi_reset(const struct boot_efi *efi, enum exit_goal goal)

@@ -1,8 +1,8 @@
 /*
  * The final page tables: Berth's own image page by page with the rights that each section needs, without the guard
  * pages below its stacks, and the RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the
- * VGA text screen, the consoles' device memory and, where there are other processors, the local APIC and their
- * stacks. (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
+ * VGA text screen, the consoles' device memory, the HPET and, where there are other processors, the local APIC and
+ * their stacks. (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
 #define CPU_PAGE_TABLES_H
@@ -81,8 +81,9 @@ void page_tables_take_back(void);
  * Take away the mapping of pages of the image; the calling processor forgets it.
  *
  * @start, @end  link addresses, multiples of 4 KiB, mapped until now
+ * @return       false when a part was not mapped
  */
-void page_tables_remove(const void *start, const void *end);
+bool page_tables_remove(const void *start, const void *end);
 
 /*
  * Be on the boot tables, which map the low 4 GiB with all that the firmware keeps there, at their own addresses, too:

@@ -27,6 +27,9 @@ struct status pages_take(uint64_t pages, struct prange *out);
 /* Give back what was taken, or a part of it. Returns as page_alloc_free. */
 struct status pages_free(struct prange range);
 
+/* Keep what is free of a range from being taken. Returns as page_alloc_reserve. */
+struct status pages_reserve(struct prange range);
+
 /* Add reserved pages that nobody needs any more. Returns as page_alloc_give. */
 struct status pages_give(struct prange range);
 

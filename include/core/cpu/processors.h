@@ -47,6 +47,7 @@ struct processor {
 
     /* Writer: the processor itself. */
     bool answered;
+    bool frozen;
     bool differs;          /* it did not take over all of the first one's state */
     struct spinlock *held; /* the lock that it took last; debug builds alone use it */
     struct processor_state state;
@@ -57,6 +58,8 @@ extern struct processor first_processor;
 
 /* Of one that has not come to its own data yet, and reports an exception. */
 #define PROCESSOR_STARTING (UINT32_MAX - 1)
+/* Of another one than the first that has become it to leave the machine. */
+#define PROCESSOR_LEAVING (UINT32_MAX - 2)
 
 /* The calling processor's. Not before the image runs where it was linked: the firmware's GS base is another. */
 static inline struct processor *this_processor(void)

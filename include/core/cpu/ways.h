@@ -9,10 +9,10 @@
 /*
  * What firmware_call32 reads. Source of how: UEFI specification 2.10, section 2.3.2 (IA-32).
  */
-#define CALL32_ARGUMENTS 4
+#define FIRMWARE_ARGUMENTS 4
 struct call32 {
     uint32_t function;
-    uint32_t arguments[CALL32_ARGUMENTS];
+    uint32_t arguments[FIRMWARE_ARGUMENTS];
     uint32_t stack_pa;   /* its top, a multiple of 16 */
     uint64_t own_stack;  /* the caller's, meanwhile */
     uint8_t own_gdt[16]; /* and its descriptor table: sgdt writes ten bytes */
