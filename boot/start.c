@@ -27,6 +27,7 @@
 #include "processor_state.h"
 #include "processors.h"
 #include "report.h"
+#include "rsdp.h"
 #include "start.h"
 #include "stop.h"
 #include "times.h"
@@ -37,8 +38,8 @@
 struct boot_info boot_info_storage NOINIT;
 struct efi_handoff efi_handoff_storage NOINIT;
 
-/* What is busy before the page allocator is there: the modules, the image, the page tables. */
-#define BUSY_MAX (BOOT_MODULES_MAX + 2)
+/* What is busy before the page allocator is there: modules, the image, the page tables, a BIOS' own memory. */
+#define BUSY_MAX (BOOT_MODULES_MAX + 3)
 /* And afterwards what is taken from it: ranges that are told apart. */
 #define USED_MAX 16
 
@@ -154,11 +155,18 @@ static struct busy_list all_busy(const struct boot_info *info, struct prange ima
 {
     static struct prange ranges[BUSY_MAX];
     const struct busy_list modules = modules_busy(info);
+    const struct physical_view memory = physmap_view();
+    const struct prange ebda =
+        info->firmware == FIRMWARE_BIOS ? ebda_range(&memory) : (struct prange){0, 0};
+    uint32_t count = modules.count;
 
     memcpy(ranges, modules.ranges, modules.count * sizeof(ranges[0]));
-    ranges[modules.count] = image;
-    ranges[modules.count + 1] = tables;
-    return (struct busy_list){ranges, modules.count + 2};
+    ranges[count++] = image;
+    ranges[count++] = tables;
+    if (ebda.start < ebda.end) {
+        ranges[count++] = ebda;
+    }
+    return (struct busy_list){ranges, count};
 }
 
 /* Where the image should be. */

@@ -59,10 +59,25 @@ static size_t area_search(struct cursor area, const struct boot_info *info)
     return at;
 }
 
-paddr_t rsdp_locate(const struct physical_view *memory, const struct boot_info *info)
+static uint64_t ebda_start(const struct physical_view *memory)
 {
     struct cursor segment = view_cursor(memory, BDA_EBDA_SEGMENT, sizeof(uint16_t));
-    const uint64_t ebda = (uint64_t)cursor_u16(&segment) << 4;
+
+    return (uint64_t)cursor_u16(&segment) << 4;
+}
+
+struct prange ebda_range(const struct physical_view *memory)
+{
+    const uint64_t start = ebda_start(memory);
+
+    return start < EBDA_LOWEST || start >= CONVENTIONAL_MEMORY_END
+               ? (struct prange){0, 0}
+               : (struct prange){start, CONVENTIONAL_MEMORY_END};
+}
+
+paddr_t rsdp_locate(const struct physical_view *memory, const struct boot_info *info)
+{
+    const uint64_t ebda = ebda_start(memory);
     const struct prange areas[] = {
         {ebda, ebda + RSDP_EBDA_BYTES},
         {RSDP_AREA_START, RSDP_AREA_END},

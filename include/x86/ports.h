@@ -70,8 +70,10 @@
 
 /* The BIOS data area: segment of the EBDA, and 16 bytes for any program (IBM PC AT technical
  * reference, section 5). */
-#define BDA_EBDA_SEGMENT      0x40e
-#define BDA_APPLICATION_WORDS 0x4f0
+#define BDA_EBDA_SEGMENT        0x40e
+#define EBDA_LOWEST             0x500 /* behind the BIOS data area */
+#define CONVENTIONAL_MEMORY_END 0xa0000ULL
+#define BDA_APPLICATION_WORDS   0x4f0
 
 /* 8042, as in the IBM PC AT: its status is read where commands are written. */
 #define KEYBOARD_COMMAND 0x64

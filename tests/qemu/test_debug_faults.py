@@ -19,6 +19,7 @@ FAULTS = {
     "nmi": (2, 0, "nmi_raise", ""),
     "write-to-text": (14, PRESENT_WRITE, "write_to_text_raise", r"write to ADDRESS (the image's code): not allowed"),
     "execute-data": (14, PRESENT_EXECUTE, "execute_data_raise", r"execute at ADDRESS (the image's data): not allowed"),
+    "stack-overflow": (8, 0, "recurse", ""),
     "int-17": (17, 0, "vector_raise", ""),
 }
 CALLERS_MOST = 7
@@ -39,7 +40,8 @@ def assert_dump(case, log, fault, other):
     assert (dump.vector, dump.error_code) == (vector, error_code)
     assert dump.cause == cause.replace("ADDRESS", f"{dump.registers['cr2']:#018x}")
     assert function in dump.backtrace[:2]
-    assert dump.backtrace[-1] == ("processor_enter" if other else "start64_linked")
+    assert dump.backtrace[-1] == ("processor_enter" if other else "start64_linked") or dump.is_cut
+    assert dump.is_cut == (fault == "stack-overflow")
     assert log.starting("on processor ") == (["1, APIC id 0x1"] if other else [])
     assert dump.code[:2] == code_at(case, dump.rip)
 

@@ -109,12 +109,14 @@ EARLY = ["start_fs_live", "start_paging"]
 EARLY_64 = ["start64"]
 # At the link address; the calls of __start_xen, or what they call first.
 PHASES = ["start64_linked", "__start_xen", "physmap_start", "boot_info_decode", "options_parse", "console_start",
-          "report_banner", "cpu_caps_read", "memmap_build", "placement_image", "report_boot", "guest_rsdp", "acpi_read",
-          "report_memory", "report_modules", "report_acpi", "console_devices", "placement_tables", "page_tables_build",
-          "paging_map", "console_continue", "stage_processors", "processors_start", "wait_for_answers",
-          "page_tables_take_back", "report_cpu", "debug_fault_raise", "guest_choose", "guest_prepare", "bzimage_parse",
-          "report_dom0", "processors_put_back", "guest_put_in_place", "physmap_copy", "report_times", "native_start",
-          "console_retreat", "page_tables_use_boot"]
+          "report_banner", "cpu_caps_read", "processor_state_establish", "memmap_build", "placement_image",
+          "report_boot", "guest_rsdp", "acpi_read", "tsc_rate_watch", "report_memory", "report_modules",
+          "report_acpi", "console_acpi", "console_devices", "placement_tables", "page_tables_build", "paging_map",
+          "console_continue", "pages_start", "stage_processors", "processors_start", "wait_for_answers",
+          "page_tables_take_back", "report_cpu", "debug_fault_raise", "guest_choose", "guest_prepare",
+          "bzimage_parse", "report_dom0", "processors_put_back", "guest_put_in_place", "physmap_copy",
+          "tsc_rate_find", "report_times", "stage_handover", "init_release", "native_start", "console_retreat",
+          "page_tables_use_boot"]
 FAULTS = pytest.mark.parametrize("fault", [UD, NMI], ids=["ud", "nmi"])
 TWO = [madt(local_apic(0), local_apic(1))]
 SMP = ["-smp", "2"]

@@ -121,9 +121,34 @@ static void test_a_wild_data_area_segment_is_survived(void **state)
     assert_int_equal(rsdp_locate(&memory, &info).pa, 0xf0000);
 }
 
+static void test_the_extended_bios_data_area_reaches_to_640_kib(void **state)
+{
+    (void)state;
+    assert_int_equal(ebda_range(&memory).start, EBDA);
+    assert_int_equal(ebda_range(&memory).end, 0xa0000);
+    bytes[0x40f] = 0x80;
+    bytes[0x40e] = 0;
+    assert_int_equal(ebda_range(&memory).start, 0x80000);
+}
+
+static void test_an_extended_bios_data_area_where_none_can_be_is_empty(void **state)
+{
+    static const uint16_t segments[] = {0, 0x4f, 0xa000, 0xffff};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+        memcpy(bytes + 0x40e, &segments[i], sizeof(segments[i]));
+        assert_int_equal(ebda_range(&memory).start, 0);
+        assert_int_equal(ebda_range(&memory).end, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_the_extended_bios_data_area_reaches_to_640_kib, empty_memory),
+        cmocka_unit_test_setup(test_an_extended_bios_data_area_where_none_can_be_is_empty,
+                               empty_memory),
         cmocka_unit_test_setup(test_none_is_address_0, empty_memory),
         cmocka_unit_test_setup(test_it_is_found_at_both_ends_of_both_areas, empty_memory),
         cmocka_unit_test_setup(test_it_is_found_at_any_place, empty_memory),

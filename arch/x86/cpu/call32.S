@@ -15,7 +15,8 @@
  *          itself as they do the low 4 GiB; interrupts off; any stack
  * LIVE     ebx = load base; ebp = pa of struct call32: the firmware keeps both (UEFI 2.10 s2.3.2)
  * OUT      as it came, should the service return
- * CLOBBERS what a call may; an NMI on the way is the machine's end, because no IDT is loaded for 32-bit code: this is on the way to a reset
+ * CLOBBERS what a call may; an NMI on the way is the machine's end, because no IDT is loaded for 32-bit code: it is on
+ *          its way to a reset
  * FAIL     none
  */
         .globl firmware_call32

@@ -18,4 +18,10 @@
  */
 paddr_t rsdp_locate(const struct physical_view *memory, const struct boot_info *info);
 
+/*
+ * The extended BIOS data area of a PC BIOS, as the BIOS data area says: from its start to 640 KiB. Empty where that
+ * makes no sense. The memory map should not call it RAM.
+ */
+struct prange ebda_range(const struct physical_view *memory);
+
 #endif
