@@ -35,6 +35,7 @@ def test_all_processors_that_a_bios_reports_are_seen(case, machine, tables, proc
         assert warnings(vm) == []
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("processors", [1, 8])
 @pytest.mark.parametrize("start", ["grub", "direct"])
 def test_all_processors_that_uefi_reports_are_seen(case, start, processors):

@@ -454,6 +454,7 @@ def test_a_framebuffer_that_is_missed(case):
 
 # --- UEFI -------------------------------------------------------------------------------------------------------------
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("width, height", [(1280, 800), (640, 480)])
 def test_exception_on_the_framebuffer_of_uefi(case, width, height):
     files = uefi.direct_files(case, options="loglevel=debug debug=ud")

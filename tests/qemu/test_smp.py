@@ -42,6 +42,7 @@ def linux_has_all(case, count, seconds=90, **machine):
         assert vm.log.warnings == [] and vm.triple_faults == 0
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("count", [1, 2, 8])
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_linux_brings_up_all_that_berth_had(case, machine, count):
@@ -78,6 +79,7 @@ def test_all_come_online_wherever_the_image_is(case, base):
         assert online(vm) == 4 and vm.log.warnings == []
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("cpu", ["Conroe", "Opteron_G1", "Skylake-Client", "EPYC", "max", "qemu64,-pat", "qemu64,-mtrr",
                                  "kvm64"])
 def test_all_come_online_on_any_model(case, cpu):
@@ -87,6 +89,7 @@ def test_all_come_online_on_any_model(case, cpu):
         assert online(vm) == 3 and vm.log.warnings == []
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("start", ["grub", "direct"])
 def test_all_come_online_under_uefi(case, start):
     files = uefi.grub_berth_files(case) if start == "grub" else uefi.direct_files(case)

@@ -102,6 +102,7 @@ def firmware_tables(report):
     return dict(line.split("=") for line in lines)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("firmware, memory", [("uefi64", "256M"), ("uefi64", "5G"), ("uefi32", "2G")])
 def test_linux_sees_what_it_sees_from_grub(case, firmware, memory):
     width, target, ways = FIRMWARE[firmware]
