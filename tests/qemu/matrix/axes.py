@@ -8,7 +8,7 @@ AXES = {
     "loader": ("grub-bios-mb2", "grub-bios-mb1", "grub-efi", "grub-efi-noservices", "grub-efi32", "efi-direct",
                "qemu-mb1", "pvh", "ipxe", "syslinux", "kexec-mb2", "kexec-mb1", "pxe-bios", "pxe-efi"),
     "machine": ("q35", "pc", "microvm"),
-    "memory": ("256M", "24M", "64M", "128M", "1G", "2G", "3G", "4G", "5G", "8G", "64G"),
+    "memory": ("256M", "26M", "64M", "128M", "1G", "2G", "3G", "4G", "5G", "8G", "64G"),
     "cpu": ("qemu64", "max", "EPYC", "Haswell", "Nehalem", "qemu64+pdpe1gb", "max-la57"),
     "processors": (1, 2, 8),
     "guest": ("zp64", "zp32", "zp64-fixed", "zp32-fixed", "zp32-206", "zp64-low4g", "zp32-lowinitrd", "cloud",
