@@ -151,13 +151,10 @@ static struct busy_list modules_busy(const struct boot_info *info)
 
 /* The same, and what Berth itself uses. */
 static struct busy_list all_busy(const struct boot_info *info, struct prange image,
-                                 struct prange tables)
+                                 struct prange tables, struct prange ebda)
 {
     static struct prange ranges[BUSY_MAX];
     const struct busy_list modules = modules_busy(info);
-    const struct physical_view memory = physmap_view();
-    const struct prange ebda =
-        info->firmware == FIRMWARE_BIOS ? ebda_range(&memory) : (struct prange){0, 0};
     uint32_t count = modules.count;
 
     memcpy(ranges, modules.ranges, modules.count * sizeof(ranges[0]));
@@ -167,6 +164,14 @@ static struct busy_list all_busy(const struct boot_info *info, struct prange ima
         ranges[count++] = ebda;
     }
     return (struct busy_list){ranges, count};
+}
+
+/* What a BIOS keeps for itself, whatever the map says. Not for when the final page tables are in force. */
+static struct prange bios_memory(const struct boot_info *info)
+{
+    const struct physical_view memory = physmap_view();
+
+    return info->firmware == FIRMWARE_BIOS ? ebda_range(&memory) : (struct prange){0, 0};
 }
 
 /* Where the image should be. */
@@ -298,11 +303,14 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     phase_end(PHASE_LOG);
 
     console_acpi(acpi, map);
+    const struct prange ebda = bios_memory(info);
     const struct prange tables = stage_paging(info, &caps, map, image, acpi->processors_enabled);
     phase_end(PHASE_PAGING);
 
-    stage_memory(map, all_busy(info, image, tables), tables);
-    report_cpu(stage_processors(acpi, map, all_busy(info, image, tables)));
+    const struct busy_list busy = all_busy(info, image, tables, ebda);
+
+    stage_memory(map, busy, tables);
+    report_cpu(stage_processors(acpi, map, busy));
     phase_end(PHASE_PROCESSORS);
     debug_fault_raise(&options);
     guest_choose(options.dom0);

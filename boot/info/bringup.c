@@ -18,23 +18,21 @@ static const uint32_t amd[3] = {0x68747541, 0x69746e65, 0x444d4163};
 void bringup_decide(const struct acpi_info *acpi, uint32_t own_id, bool x2apic, struct bringup *out)
 {
     const uint64_t ids_end = x2apic ? X2APIC_ID_ALL : APIC_ID_ALL;
-    bool own_listed = false;
 
     out->count = 0;
     out->unreachable = 0;
     for (uint32_t i = 0; i < acpi->processor_count; i++) {
         const struct acpi_processor *processor = &acpi->processors[i];
 
-        if (processor->apic_id == own_id) {
-            own_listed = true;
-        } else if (processor->enabled && processor->apic_id < ids_end) {
+        if (processor->apic_id == own_id || !processor->enabled) {
+            continue;
+        }
+        if (processor->apic_id < ids_end) {
             out->apic_ids[out->count++] = processor->apic_id;
-        } else if (processor->enabled) {
+        } else {
             out->unreachable++;
         }
     }
-    out->broadcast =
-        own_listed && out->count == acpi->processor_count - 1 && acpi->processors_dropped == 0;
 }
 
 static bool vendor_is(const uint32_t vendor[3], const uint32_t other[3])

@@ -32,7 +32,6 @@
 #define APIC_START  UC(0x00600) /* the vector is the number of a page */
 #define APIC_BUSY   UC(0x01000) /* read: not sent yet */
 #define APIC_ASSERT UC(0x04000)
-#define APIC_OTHERS UC(0xc0000) /* all but the sender; no destination */
 
 /* The id that means all: no processor's own. */
 #define APIC_ID_ALL   UC(0xff)

@@ -151,7 +151,7 @@ def world_of(case, fadt_table, goal):
 
 RESET_REGISTERS = {
     "dead": (reset_by(IN_PORTS, DEAD_PORT), tried(RESTART, ACPI, KEYBOARD)),
-    "port-0x92": (reset_by(IN_PORTS, 0x92, 1), tried(RESTART, ACPI)),
+    "port-0x92": (reset_by(IN_PORTS, 0x92, 3), tried(RESTART, ACPI)),
     "pci-reset-port": (reset_by(IN_PORTS, 0xCF9, 6), tried(RESTART, ACPI)),
     "not-supported": (fadt(flags=0, at_116=register(IN_PORTS, 0xCF9) + b"\x06"), tried(RESTART, KEYBOARD)),
     "in-ram": (reset_by(IN_MEMORY, 64 << 20),

@@ -24,7 +24,7 @@ static void processors(uint32_t count, const uint32_t *ids)
     }
 }
 
-static void test_all_others_are_started_by_one_message(void **state)
+static void test_all_others_are_started(void **state)
 {
     (void)state;
     processors(4, (const uint32_t[]){4, 2, 0, 6});
@@ -33,7 +33,6 @@ static void test_all_others_are_started_by_one_message(void **state)
     assert_int_equal(who.apic_ids[0], 4);
     assert_int_equal(who.apic_ids[1], 0);
     assert_int_equal(who.apic_ids[2], 6);
-    assert_true(who.broadcast);
     assert_int_equal(who.unreachable, 0);
 }
 
@@ -45,7 +44,7 @@ static void test_one_processor_starts_nobody(void **state)
     assert_int_equal(who.count, 0);
 }
 
-static void test_no_broadcast_where_somebody_must_not_be_started(void **state)
+static void test_who_is_not_enabled_is_not_started(void **state)
 {
     (void)state;
     processors(3, (const uint32_t[]){0, 1, 2});
@@ -53,22 +52,14 @@ static void test_no_broadcast_where_somebody_must_not_be_started(void **state)
     bringup_decide(&acpi, 0, false, &who);
     assert_int_equal(who.count, 1);
     assert_int_equal(who.apic_ids[0], 1);
-    assert_false(who.broadcast);
-
-    processors(3, (const uint32_t[]){0, 1, 2});
-    acpi.processors_dropped = 1;
-    bringup_decide(&acpi, 0, false, &who);
-    assert_int_equal(who.count, 2);
-    assert_false(who.broadcast);
 }
 
-static void test_no_broadcast_where_the_first_is_not_named(void **state)
+static void test_the_first_need_not_be_named(void **state)
 {
     (void)state;
     processors(2, (const uint32_t[]){1, 2});
     bringup_decide(&acpi, 0, false, &who);
     assert_int_equal(who.count, 2);
-    assert_false(who.broadcast);
 }
 
 static void test_ids_end_where_the_mode_does(void **state)
@@ -81,7 +72,6 @@ static void test_ids_end_where_the_mode_does(void **state)
     assert_int_equal(who.count, 1);
     assert_int_equal(who.apic_ids[0], 0xfe);
     assert_int_equal(who.unreachable, 4);
-    assert_false(who.broadcast);
 
     bringup_decide(&acpi, 0, true, &who);
     assert_int_equal(who.count, 4);
@@ -125,10 +115,10 @@ static void test_only_old_processors_get_time_after_init(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_others_are_started_by_one_message),
+        cmocka_unit_test(test_all_others_are_started),
         cmocka_unit_test(test_one_processor_starts_nobody),
-        cmocka_unit_test(test_no_broadcast_where_somebody_must_not_be_started),
-        cmocka_unit_test(test_no_broadcast_where_the_first_is_not_named),
+        cmocka_unit_test(test_who_is_not_enabled_is_not_started),
+        cmocka_unit_test(test_the_first_need_not_be_named),
         cmocka_unit_test(test_ids_end_where_the_mode_does),
         cmocka_unit_test(test_as_many_as_the_tables_hold),
         cmocka_unit_test(test_only_old_processors_get_time_after_init),

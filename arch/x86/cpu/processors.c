@@ -165,13 +165,12 @@ static INIT void start_page_give_back(const struct start_page *page)
     memcpy(page->bytes, page->saved, sizeof(page->saved));
 }
 
-/* To those that have not answered; in one message where these are all others. */
+/*
+ * To those that have not answered, without a wait between them. One message to all would start those, too, that no list
+ * names; nobody waits for them, and they would run in a page that is given back.
+ */
 static INIT void send_to_silent(uint32_t command)
 {
-    if (listed->broadcast && __atomic_load_n(&answers, __ATOMIC_ACQUIRE) == 0) {
-        local_apic_send(0, APIC_OTHERS | command);
-        return;
-    }
     for (uint32_t i = 0; i < listed->count; i++) {
         if (!processor_answered(i)) {
             local_apic_send(listed->apic_ids[i], command);
@@ -346,12 +345,8 @@ void processors_put_back(void)
     if (listed == NULL) {
         return;
     }
-    if (listed->broadcast) {
-        local_apic_send(0, APIC_OTHERS | APIC_INIT | APIC_ASSERT);
-    } else {
-        for (uint32_t i = 0; i < listed->count; i++) {
-            local_apic_send(listed->apic_ids[i], APIC_INIT | APIC_ASSERT);
-        }
+    for (uint32_t i = 0; i < listed->count; i++) {
+        local_apic_send(listed->apic_ids[i], APIC_INIT | APIC_ASSERT);
     }
     /* No need to wait: asleep as they are, they touch no memory before it arrives. */
     listed = NULL;

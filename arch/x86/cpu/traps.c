@@ -191,8 +191,8 @@ static void cause_report(const struct report *report)
 
     /* The page fault finds no room for its frame, so a double fault is what comes. */
     if ((frame->vector == VECTOR_DF || frame->vector == VECTOR_PF) && overflown >= 0) {
-        log_line(LOG_ERROR, "the %s stack has overflowed: 0x%lx is in the guard page below it",
-                 stack_names[overflown], frame->cr2);
+        log_line(LOG_ERROR, "cause: the %s stack has overflowed into its guard page",
+                 stack_names[overflown]);
     } else if (frame->vector == VECTOR_PF) {
         log_line(LOG_ERROR, "cause: %s 0x%016lx (%s): %s", page_fault_access(frame->error_code),
                  frame->cr2, place_name(frame->cr2), page_fault_cause(frame->error_code));

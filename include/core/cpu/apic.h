@@ -31,8 +31,8 @@ void local_apic_open(uint8_t vector);
 void local_apic_end(void);
 
 /*
- * Send a message: an APIC_* command of x86/apic.h, to one processor or, with APIC_OTHERS, to all others. Returns when
- * it is sent, or when it seems that it never will be.
+ * Send a message: an APIC_* command of x86/apic.h, to one processor. Returns when it is sent, or when it seems that it
+ * never will be.
  */
 void local_apic_send(uint32_t apic_id, uint32_t command);
 

@@ -14,7 +14,6 @@
 struct bringup {
     uint32_t count; /* 0: there is nobody else */
     uint32_t apic_ids[ACPI_PROCESSORS_MAX];
-    bool broadcast; /* these and the first one are all that the tables know of */
     uint32_t
         unreachable; /* left out: only x2APIC mode, which the first one is not in, can name them */
 };
