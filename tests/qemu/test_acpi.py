@@ -163,6 +163,7 @@ BAD_TABLES = {
 }
 
 
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("name", BAD_TABLES)
 def test_a_bad_table_costs_that_table_alone(case, name):
     tables, options, used, processors, expected = BAD_TABLES[name]

@@ -72,6 +72,7 @@ LOW_BASES = [2, 4, 6, 16, 30, 64]
 HIGH_BASES = [1024, 2046]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("base_mib", LOW_BASES + HIGH_BASES)
 def test_image_runs_where_the_loader_put_it(case, base_mib):
     base = base_mib * MIB

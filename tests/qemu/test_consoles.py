@@ -152,6 +152,7 @@ class SharedMemory:
 BELOW_AND_ABOVE = pytest.mark.parametrize("size", [SHARED, 8 * GIB], ids=["below-4-GiB", "above-4-GiB"])
 
 
+@pytest.mark.sample(2)
 @BELOW_AND_ABOVE
 @pytest.mark.parametrize("stride", [1, 4])
 def test_uart_in_memory(case, stride, size):

@@ -71,6 +71,7 @@ def test_processors_that_may_come_later_are_left_alone(case):
         assert online(vm) == 2 and vm.log.warnings == []
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("base", PLACES, ids=hex)
 def test_all_come_online_wherever_the_image_is(case, base):
     iso = case.berth_iso(image=pinned(case, base, align=PAGE))
