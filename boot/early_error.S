@@ -145,7 +145,8 @@ early_error_nowhere:
 /*
  * Build the IDT of 32-bit code for where the image is now, and load it.
  *
- * IN       32-bit code without paging at the load base, SEL_CODE32 is flat code; esi = load base, esp = a stack
+ * IN       32-bit code without paging at the load base; SEL_CODE32 is flat code in the descriptor
+ *          table in force, or in the one that is loaded next; esi = load base, esp = a stack
  * OUT      every exception and NMI is an error in words: early_fault
  * CLOBBERS eax, ecx, edx, edi.   FAIL never
  * Source:  Intel SDM volume 3A, section 6.11 (gates)

@@ -128,7 +128,8 @@ pvh_start:
  *
  * IN       Multiboot 0.6.96 s3.2, Multiboot2 2.0 s3.3: eax = magic, ebx = info pa; cs, ds, es, fs, gs, ss flat 4 GiB,
  *          paging off, interrupts off. esp, GDTR, IDTR and all else are undefined.
- * LIVE     ebp = magic; ebx = info pa; esi = load base, from `found` until long mode;
+ * LIVE     ebp = magic and ebx = info pa, until they are in entry_regs and the magic is known; esi = load base, from
+ *          `found` until long mode;
  *          fs.base = load base, from own_tables until long mode
  * OUT      rdi = &entry_regs, rsp = top of the boot stack, rbp = 0, interrupts off, own GDT, TSS and IDT,
  *          gs.base = &first_processor, bss cleared, low 4 GiB identity-mapped: __start_xen

@@ -14,7 +14,7 @@
  * IN       System V AMD64: edi = pa of struct call32. Running at the load address, which the page tables in use map at
  *          itself as they do the low 4 GiB; interrupts off; any stack
  * LIVE     ebx = load base; ebp = pa of struct call32: the firmware keeps both (UEFI 2.10 s2.3.2)
- * OUT      as it came, should the service return
+ * OUT      as it came, should the service return; but for fs and gs, whose bases are 0: the caller keeps them
  * CLOBBERS what a call may; an NMI on the way is the machine's end, because no IDT is loaded for 32-bit code: it is on
  *          its way to a reset
  * FAIL     none

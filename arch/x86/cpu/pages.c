@@ -31,34 +31,31 @@ struct status pages_take(uint64_t pages, struct prange *out)
     return status;
 }
 
-struct status pages_free(struct prange range)
+typedef struct status change_fn(struct page_alloc *alloc, struct prange range);
+
+static struct status change(change_fn *how, struct prange range)
 {
     struct status status;
 
     spin_lock(&lock);
-    status = page_alloc_free(&alloc, range);
+    status = how(&alloc, range);
     spin_unlock(&lock);
     return status;
+}
+
+struct status pages_free(struct prange range)
+{
+    return change(page_alloc_free, range);
 }
 
 struct status pages_reserve(struct prange range)
 {
-    struct status status;
-
-    spin_lock(&lock);
-    status = page_alloc_reserve(&alloc, range);
-    spin_unlock(&lock);
-    return status;
+    return change(page_alloc_reserve, range);
 }
 
 struct status pages_give(struct prange range)
 {
-    struct status status;
-
-    spin_lock(&lock);
-    status = page_alloc_give(&alloc, range);
-    spin_unlock(&lock);
-    return status;
+    return change(page_alloc_give, range);
 }
 
 void pages_count(uint64_t counts[PAGE_STATES])

@@ -144,7 +144,7 @@ static INIT void hpet_watch(paddr_t at)
 
     hpet_pa = at;
     hpet = physmap_device(at);
-    if ((hpet_read(0) & HPET_REVISION_MASK) == 0) {
+    if ((hpet_read(HPET_REVISION) & HPET_REVISION_MASK) == 0) {
         return;
     }
     counter = time_counter_hpet(hpet_read(HPET_PERIOD), false);
