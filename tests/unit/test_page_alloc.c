@@ -111,6 +111,7 @@ static void test_what_is_busy_is_reserved_page_by_page(void **state)
     const struct prange busy[] = {
         model_range(1000, 10),    {MIB(1) + 1, MIB(1) + 2}, {MIB(2), MIB(2)}, /* empty */
         {MIB(2) - 1, MIB(2) + 1}, {0x5000, MIB(1) + 1},     {UINT64_MAX - 1, UINT64_MAX},
+        {MIB(3) + 1, MIB(3) + 1},
     };
 
     (void)state;
@@ -286,6 +287,8 @@ static void test_reserving_takes_what_is_free_and_leaves_the_rest(void **state)
     model_paint(&model, 255, 2, PAGE_RESERVED);
     model_compare(&model);
     assert_true(is_ok(page_alloc_reserve(&model.alloc, (struct prange){MIB(1), MIB(1)})));
+    assert_true(is_ok(page_alloc_reserve(&model.alloc, (struct prange){MIB(2) + 1, MIB(2) + 1})));
+    model_compare(&model);
     assert_true(
         is_ok(page_alloc_reserve(&model.alloc, (struct prange){UINT64_MAX - 5, UINT64_MAX})));
     assert_refused(page_alloc_reserve(&model.alloc, model_range(390, 20)), PAGES_IN_USE,

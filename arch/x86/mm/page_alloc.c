@@ -430,8 +430,12 @@ struct status page_alloc_give(struct page_alloc *alloc, struct prange range)
     return change(alloc, range, PAGE_SET(PAGE_RESERVED), true, PAGES_IN_USE, PAGE_FREE);
 }
 
+/* The whole pages that bytes lie in; none for an empty range, wherever it is. */
 static struct prange pages_around(struct prange bytes)
 {
+    if (bytes.start >= bytes.end) {
+        return (struct prange){0, 0};
+    }
     const uint64_t end = align_up(bytes.end, PAGE_BYTES);
 
     return (struct prange){align_down(bytes.start, PAGE_BYTES),
