@@ -36,7 +36,10 @@ RANK3 := $(RANK2) mm
 RANK4 := $(RANK3) cpu dev
 RANK5 := $(RANK4) image policy
 RANK6_native := $(RANK5) native
-RANK7 := $(RANK5) native start
+RANK6_hvm := $(RANK5) hvm
+RANK6_svm := $(RANK6_hvm) svm
+RANK6_vmx := $(RANK6_hvm) vmx
+RANK7 := $(RANK5) native hvm svm vmx start
 
 SEES_arch/x86/lib          := $(RANK1)
 SEES_boot/info             := $(RANK2)
@@ -46,12 +49,16 @@ SEES_arch/x86/dev          := $(RANK4)
 SEES_arch/x86/guest/image  := $(RANK5)
 SEES_arch/x86/guest/policy := $(RANK5)
 SEES_arch/x86/guest/native := $(RANK6_native)
+SEES_arch/x86/guest/hvm    := $(RANK6_hvm)
+SEES_arch/x86/guest/svm    := $(RANK6_svm)
+SEES_arch/x86/guest/vmx    := $(RANK6_vmx)
 SEES_boot                  := $(RANK7)
 SEES_efi                   := $(RANK7)
 
 # PURE folders are compiled for the target and, unchanged, for the host; PRIV folders for the target alone.
 PURE := arch/x86/lib boot/info arch/x86/mm arch/x86/guest/image arch/x86/guest/policy
-PRIV := boot efi arch/x86/cpu arch/x86/dev arch/x86/guest/native
+PRIV := boot efi arch/x86/cpu arch/x86/dev arch/x86/guest/native arch/x86/guest/hvm arch/x86/guest/svm \
+        arch/x86/guest/vmx
 
 PURE_SOURCES := $(sort $(foreach d,$(PURE),$(wildcard $(d)/*.c)))
 # What only an image with DEBUG=1 has.

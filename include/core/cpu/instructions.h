@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "cpuid_leaf.h"
 #include "x86/registers.h"
 
 static inline void port_write8(uint16_t port, uint8_t value)
@@ -103,10 +104,6 @@ static inline void processor_pause(void)
 {
     asm volatile("pause" : : : "memory");
 }
-
-struct cpuid_leaf {
-    uint32_t eax, ebx, ecx, edx;
-};
 
 static inline struct cpuid_leaf cpuid(uint32_t leaf)
 {

@@ -1,0 +1,88 @@
+/*
+ * Nested page tables: what of the machine a guest reaches. Every physical address is mapped to itself in the largest
+ * pages there are, devices included, and Berth's own memory is not there. Both formats: AMD's (as ordinary page tables)
+ * and Intel's EPT.
+ *
+ * Nothing is allocated after nested_build(): what lies above `top` is mapped when it is touched, in tables kept for
+ * that. nested_fault() takes no lock and may be called by all processors at once.
+ */
+#ifndef MM_NESTED_H
+#define MM_NESTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "placement.h"
+#include "status.h"
+
+enum nested_format {
+    NESTED_NPT, /* AMD APM volume 2, section 15.25 */
+    NESTED_EPT, /* Intel SDM volume 3C, section 28.3 (29.3 in later editions) */
+};
+
+/* The type of every physical address for EPT, in which MTRRs have no say: sorted, apart, all else is `otherwise`. */
+struct memory_types {
+    struct memory_type_range {
+        struct prange bytes;
+        uint8_t type; /* as MTRRs have it: 0 uncacheable, 1, 4, 5, 6 write-back */
+    } ranges[96];
+    uint32_t count;
+    uint8_t otherwise;
+};
+
+struct nested_request {
+    enum nested_format format;
+    bool has_1gib_pages;
+    unsigned int physical_bits;
+    uint64_t top;          /* a multiple of 1 GiB, 4 GiB or more: mapped from the start below */
+    struct busy_list kept; /* whole pages, in any order: absent */
+    bool has_apic_page;    /* the page that may be read, but not be written to */
+    paddr_t apic_page;
+    paddr_t ones;   /* a page full of ones: what is read where nothing is */
+    paddr_t walked; /* the same, which a processor may write to when it takes it for a page table */
+    const struct memory_types *types; /* NESTED_EPT alone */
+};
+
+/* Writer: nested.c. */
+struct nested {
+    struct nested_request request; /* with `kept` as the caller keeps it */
+    uint64_t *tables;
+    uint64_t pa; /* of the first table: the top one */
+    uint32_t capacity_pages;
+    uint32_t used_pages; /* taken by one processor or another, without a lock */
+};
+
+/* Memory for the tables, those for what is touched later included: whole pages. */
+uint64_t nested_bytes(const struct nested_request *request);
+
+/*
+ * @tables  nested_bytes() of memory, page-aligned, which need not be cleared; it is at physical address `pa`
+ * @return  STATUS_OK; NESTED_NO_ROOM
+ */
+struct status nested_build(struct nested *nested, const struct nested_request *request,
+                           uint64_t *tables, uint64_t pa, uint64_t bytes);
+
+enum nested_access {
+    NESTED_READ,
+    NESTED_WRITE,
+    NESTED_EXECUTE,
+    NESTED_WALK /* the processor reads a page table there */
+};
+
+enum nested_outcome {
+    NESTED_MAPPED, /* it is mapped now: go on */
+    NESTED_KEPT, /* Berth's memory, touched for the first time in this page: worth a line; a read can go on now */
+    NESTED_DROP, /* a write to Berth's memory, or where nothing is: to be left out */
+    NESTED_APIC, /* a write to the local APIC's page */
+};
+
+/*
+ * What to do about an access that the tables did not allow. After NESTED_KEPT and NESTED_MAPPED the instruction is
+ * tried again, and for a write to Berth's memory NESTED_DROP follows.
+ *
+ * @gpa  any; above the processor's physical width nothing is
+ */
+enum nested_outcome nested_fault(struct nested *nested, uint64_t gpa, enum nested_access access);
+
+#endif

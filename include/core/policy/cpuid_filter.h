@@ -1,0 +1,19 @@
+/* What a guest is told by CPUID: what the processor says, but for virtualisation, which Berth itself uses. */
+#ifndef POLICY_CPUID_FILTER_H
+#define POLICY_CPUID_FILTER_H
+
+#include <stdint.h>
+
+#include "cpuid_leaf.h"
+
+/*
+ * @hardware  what the processor says about this leaf in Berth's own state
+ * @cr4       the guest's: OSXSAVE and OSPKE follow it
+ * @return    what the guest is told. SVM, VMX and their leaves are not there, the hypervisor's first leaf names Berth;
+ *            nothing else is changed
+ * Source:    AMD APM volume 3, appendix E; Intel SDM volume 2A, CPUID
+ */
+struct cpuid_leaf cpuid_filter(uint32_t leaf, uint32_t subleaf, struct cpuid_leaf hardware,
+                               uint64_t cr4);
+
+#endif
