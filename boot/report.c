@@ -378,6 +378,9 @@ static NORETURN void fatal_status(struct status status)
     case PAGES_NO_EXTENT:
         log_error("no memory is left to note down what becomes of 0x%lx - add memory", at);
         break;
+    case HVM_APIC_OUT_OF_REACH:
+        log_error("the local APIC at 0x%lx lies in RAM or above 4 GiB - use dom0=native", at);
+        break;
     case KERNEL_NOT_BZIMAGE:
         log_error("module 0 is not a Linux kernel (bzImage) - give the kernel as the first module");
         break;

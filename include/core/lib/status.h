@@ -44,6 +44,8 @@ enum status_code {
     PAGES_IN_USE,    /* what is given or reserved is somebody's */
     PAGES_NO_EXTENT, /* no memory is left to write the change down */
 
+    HVM_APIC_OUT_OF_REACH, /* offset = where its registers are */
+
     /* Kernel. offset = byte in the file. */
     KERNEL_NOT_BZIMAGE,
     KERNEL_TRUNCATED,  /* offset = how many bytes the file should have */
