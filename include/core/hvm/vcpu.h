@@ -1,6 +1,6 @@
 /*
- * A virtual processor: one for each real one, in pages of its own. The world switches fill `state`, the answers to exits
- * change it.
+ * A virtual processor: one for each real one, in pages of its own. The world switches fill `state`, the answers to
+ * exits change it.
  */
 #ifndef HVM_VCPU_H
 #define HVM_VCPU_H

@@ -1,11 +1,11 @@
 /*
  * The world switch of SVM: into the guest, and back when it exits.
  *
- * IN       System V AMD64: rdi = struct vcpu (its struct guest_state comes first), rsi = pa of the VMCB, whose rax, rsp,
- *          rip and rflags are in place, rdx = pa of the page with Berth's own fs, gs, tr and ldtr; GIF is clear
- * LIVE     the stack: rdx, rsi, rdi, then what the ABI wants kept; in the guest nothing else of Berth's is
- * OUT      the guest's general registers in struct vcpu, but for rax and rsp, which are in the VMCB; GIF is clear, fs, gs,
- *          tr and ldtr are Berth's
+ * IN       System V AMD64: rdi = struct vcpu (its struct guest_state comes first), rsi = pa of the VMCB, whose rax,
+ *          rsp, rip and rflags are in place, rdx = pa of the page with Berth's own fs, gs, tr and ldtr; GIF is clear
+ * LIVE     the stack: rdx, rdi, then what the ABI wants kept; in the guest nothing else of Berth's is
+ * OUT      the guest's general registers in struct vcpu, but for rax and rsp, which are in the VMCB; GIF is clear,
+ *          fs, gs, tr and ldtr are Berth's
  * CLOBBERS all that the ABI lets a function clobber
  * FAIL     never: a VMCB that the processor refuses is an exit, too
  * Source   AMD APM volume 2, sections 15.5 (VMRUN), 15.6 (#VMEXIT), 15.14 (GIF)
@@ -22,7 +22,6 @@ svm_switch:
         push    %r14
         push    %r15
         push    %rdi
-        push    %rsi
         push    %rdx
 
         mov     %rsi, %rax
@@ -45,7 +44,7 @@ svm_switch:
         vmsave  %rax                    /* rax and rsp are Berth's again */
 
         push    %rdi
-        mov     24(%rsp), %rdi
+        mov     16(%rsp), %rdi
         mov     %rcx, GUEST_RCX(%rdi)
         mov     %rdx, GUEST_RDX(%rdi)
         mov     %rbx, GUEST_RBX(%rdi)
@@ -64,7 +63,7 @@ svm_switch:
         pop     %rax
         vmload  %rax
         cld
-        add     $16, %rsp
+        add     $8, %rsp
         pop     %r15
         pop     %r14
         pop     %r13
