@@ -8,10 +8,17 @@
 
 #include "x86/const.h"
 
+#define EFLAGS_CF  UC(0x1)
 #define EFLAGS_MBS UC(0x2) /* bit 1 always reads as one */
+#define EFLAGS_PF  UC(0x4)
+#define EFLAGS_AF  UC(0x10)
+#define EFLAGS_ZF  UC(0x40)
+#define EFLAGS_SF  UC(0x80)
 #define EFLAGS_TF  UC(0x100)
 #define EFLAGS_IF  UC(0x200)
 #define EFLAGS_DF  UC(0x400)
+#define EFLAGS_OF  UC(0x800)
+#define EFLAGS_RF  UC(0x10000)
 #define EFLAGS_ID  UC(0x200000)
 
 #define CR0_PE UC(0x00000001)
