@@ -7,17 +7,14 @@
 #define ABI_VMX_H
 
 #include "x86/const.h"
+#include "x86/hidden.h"
 
 /* --- CPUID, control registers, MSRs ----------------------------------------------------------- */
 
-#define CPUID_VMX_BIT 5 /* 1, ecx */
-#define CR4_VMXE      UC(0x2000)
+#define CR4_VMXE UC(0x2000)
 
-#define MSR_FEATURE_CONTROL     UC(0x3a)
-#define FEATURE_CONTROL_LOCKED  UC(0x1)
 #define FEATURE_CONTROL_OUTSIDE UC(0x4) /* VMXON works outside of SMX */
 
-#define MSR_VMX_BASIC        UC(0x480)
 #define MSR_VMX_PIN          UC(0x481)
 #define MSR_VMX_PRIMARY      UC(0x482)
 #define MSR_VMX_EXIT         UC(0x483)
@@ -271,8 +268,10 @@
 
 /* VMCS_QUALIFICATION of EXIT_CONTROL_REGISTER */
 #define CONTROL_REGISTER(qualification) ((qualification)&0xf)
-#define CONTROL_ACCESS(qualification)   ((qualification) >> 4 & 3) /* 0: mov to it */
+#define CONTROL_ACCESS(qualification)   ((qualification) >> 4 & 3)
 #define CONTROL_GPR(qualification)      ((qualification) >> 8 & 0xf)
+#define CONTROL_CR0                     0
+#define CONTROL_MOV_TO                  0
 
 /* VMCS_QUALIFICATION of EXIT_EPT_VIOLATION */
 #define VIOLATION_WRITE       UC(0x002)
