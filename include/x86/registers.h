@@ -69,6 +69,7 @@
 #define CPUID_VENDOR         UC(0)
 #define CPUID_INTEL_ECX      UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */
 #define CPUID_FEATURE        UC(1)
+#define CPUID_VMX_BIT        5  /* 1, ecx */
 #define CPUID_HYPERVISOR_BIT 31 /* 1, ecx */
 #define CPUID_APIC_BIT       9  /* 1, edx */
 #define CPUID_MTRR_BIT       12 /* 1, edx */
@@ -89,6 +90,7 @@
 #define CPUID_EXT_FEATURE       UC(0x80000001)
 #define CPUID_EXT_POWER         UC(0x80000007)
 #define CPUID_EXT_ADDRESS       UC(0x80000008)
+#define CPUID_EXT_SVM_BIT       2  /* 0x80000001, ecx */
 #define CPUID_EXT_NX_BIT        20 /* 0x80000001, edx */
 #define CPUID_EXT_1GIB_BIT      26 /* 0x80000001, edx */
 #define CPUID_EXT_LM_BIT        29 /* 0x80000001, edx */
