@@ -3,10 +3,12 @@
  */
 #include "hvm.h"
 
+#include "abi/svm.h"
 #include "console.h"
 #include "instructions.h"
 #include "log.h"
 #include "pages.h"
+#include "processors.h"
 #include "report.h"
 #include "start.h"
 #include "stop.h"
@@ -41,7 +43,7 @@ struct hvm_choice hvm_choose(enum dom0_mode mode)
 /* The page where processors start has to stay as it is, too. */
 static struct status memory_take(const struct hvm_request *request)
 {
-    const struct prange page = stage_processors_page();
+    const struct prange page = processors_start_page();
 
     if (page.start < page.end) {
         const struct status reserved = pages_reserve(page);
@@ -109,13 +111,13 @@ struct busy_list hvm_kept(struct prange image, struct prange tables)
 
     ranges[count++] = image;
     ranges[count++] = tables;
-    ranges[count++] = stage_processors_page();
+    ranges[count++] = processors_start_page();
     return (struct busy_list){ranges, placement_settle(ranges, count)};
 }
 
-struct hvm_memory hvm_memory(struct busy_list kept, struct prange image, struct prange tables)
+struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image, struct prange tables)
 {
-    struct hvm_memory memory = {
+    struct kept_memory memory = {
         .all = bytes_of(kept),
         .image = prange_bytes(image),
         .tables = prange_bytes(tables),

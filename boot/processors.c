@@ -20,9 +20,8 @@
 #define IDS_SHOWN 8
 #define ID_BYTES  sizeof(" 0x00000000")
 
-/* Where their stacks are, and the page where they start. */
+/* Where their stacks are. */
 static struct prange areas;
-static struct prange start_page;
 
 static uint32_t init_delay_us(void)
 {
@@ -159,18 +158,12 @@ uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map
     request.init_delay_us = init_delay_us();
     request.clock = clock_choose(acpi);
     log_lock_start();
-    start_page = (struct prange){request.start_page.pa, request.start_page.pa + PAGE_BYTES};
     online = processors_start(&request);
     if (online < who.count) {
         silent_report(&who, online);
     }
     states_report(&who);
     return 1 + online;
-}
-
-struct prange stage_processors_page(void)
-{
-    return start_page;
 }
 
 void stage_processors_end(void)

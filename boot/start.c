@@ -261,7 +261,7 @@ static struct busy_list stage_kept(const struct hvm_choice *hvm, struct prange i
                                    struct prange tables, uint32_t processors)
 {
     const struct busy_list kept = hvm_kept(image, tables);
-    const struct hvm_memory memory = hvm_memory(kept, image, tables);
+    const struct kept_memory memory = hvm_kept_memory(kept, image, tables);
 
     report_hvm(hvm->support.name, processors, &memory);
     return kept;

@@ -36,7 +36,7 @@ void report_dom0(const char *mode, const struct bzimage *kernel, paddr_t entry,
                  const struct guest_placement *place);
 
 /* What Berth keeps of the memory when it stays below a guest, in bytes. */
-struct hvm_memory {
+struct kept_memory {
     uint64_t all; /* the sum of the others */
     uint64_t image;
     uint64_t tables;     /* its own page tables */
@@ -44,7 +44,7 @@ struct hvm_memory {
     uint64_t nested;     /* the tables that say what the guest reaches */
 };
 /* @name  "SVM" or "VMX" */
-void report_hvm(const char *name, uint32_t processors, const struct hvm_memory *kept);
+void report_hvm(const char *name, uint32_t processors, const struct kept_memory *kept);
 /*
  * Where the time went.
  *

@@ -51,9 +51,6 @@ extern struct efi_handoff efi_handoff_storage;
 uint32_t stage_processors(const struct acpi_info *acpi, const struct memmap *map,
                           struct busy_list busy);
 
-/* The page below 1 MiB where they start; empty when none was started. */
-struct prange stage_processors_page(void);
-
 /* Put them back, for a native guest to start them, and free their stacks. */
 void stage_processors_end(void);
 
@@ -88,7 +85,8 @@ bool guest_choose(enum dom0_mode mode, const struct hvm_choice *choice,
 struct busy_list hvm_kept(struct prange image, struct prange tables);
 
 /* How much that is, and for what. */
-struct hvm_memory hvm_memory(struct busy_list kept, struct prange image, struct prange tables);
+struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image,
+                                   struct prange tables);
 
 /* --- the guest: boot/guest.c --- */
 
