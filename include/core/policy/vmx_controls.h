@@ -1,6 +1,6 @@
 /*
- * How a guest is to run inside VMX: which of a processor's controls are set. The guest shall have the machine to itself,
- * so as little as possible leads to an exit, and every instruction that CPUID names shall work.
+ * How a guest is to run inside VMX: which of a processor's controls are set. The guest shall have the machine to
+ * itself, so as little as possible leads to an exit, and every instruction that CPUID names shall work.
  */
 #ifndef POLICY_VMX_CONTROLS_H
 #define POLICY_VMX_CONTROLS_H

@@ -1,5 +1,6 @@
 /*
- * Capability MSRs -> controls. The lower half of such an MSR has the bits that must be 1, the upper half those that may.
+ * Capability MSRs -> controls. The lower half of such an MSR has the bits that must be 1, the upper half those that
+ * may.
  */
 #include "vmx_controls.h"
 

@@ -142,7 +142,8 @@ static enum hvm_answer memory_exit(struct vcpu *vcpu)
 
 /*
  * Only bits that are Berth's own come here, when the guest writes others than it has read there. In CR0 it may have
- * what it likes: it will read that, and the instruction, tried again, does all the rest itself. CR4.VMXE it may not set.
+ * what it likes: it will read that, and the instruction, tried again, does all the rest itself. CR4.VMXE it may not
+ * set.
  */
 static enum hvm_answer control_exit(struct vcpu *vcpu)
 {

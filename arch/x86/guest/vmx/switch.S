@@ -23,8 +23,9 @@
 
         .text
 /*
- * IN       System V AMD64: rdi = struct vcpu (its struct guest_state comes first), rsi = the stack, a multiple of 16, with
- *          16 bytes above it; the VMCS is current, clear and complete, and its host state names vmx_exit_entry and rsi
+ * IN       System V AMD64: rdi = struct vcpu (its struct guest_state comes first), rsi = the stack, a multiple of 16,
+ *          with 16 bytes above it; the VMCS is current, clear and complete, and its host state names vmx_exit_entry and
+ *          rsi
  * LIVE     the stack alone: at rsp, now and after every exit, struct vcpu
  * OUT      the guest
  * FAIL     vmx_refused, when the processor does not take the VMCS
@@ -39,8 +40,8 @@ vmx_launch:
         jmp     refused
 
 /*
- * IN       SDM volume 3C, section 27.5: rsp, cr0, cr3, cr4, segments, gs and tables from the host state, interrupts off,
- *          flags clear; all general registers but rsp are the guest's
+ * IN       SDM volume 3C, section 27.5: rsp, cr0, cr3, cr4, segments, gs and tables from the host state, interrupts
+ *          off, flags clear; all general registers but rsp are the guest's
  * LIVE     at rsp: struct vcpu
  * OUT      the guest again, when vmx_exit has answered
  * FAIL     vmx_refused, as above; an entry that fails later on is an exit, too
@@ -79,8 +80,8 @@ refused:
         ud2
 
 /*
- * An NMI while Berth runs is the guest's. It is sent once more, and this returns without iretq: so NMIs stay blocked, and
- * the second one waits until the processor is in a guest that takes it. (An entry loads the guest's own blocking.)
+ * An NMI while Berth runs is the guest's. It is sent once more, and this returns without iretq: so NMIs stay blocked,
+ * and the second one waits until the processor is in a guest that takes it. (An entry loads the guest's own blocking.)
  *
  * IN       the processor's stack for NMIs, and on it rip, cs, rflags, rsp, ss of what was interrupted, in ring 0
  * OUT      there again, NMIs blocked

@@ -174,7 +174,7 @@ static void tables_write(uint64_t gdt, uint32_t gdt_limit, uint32_t idt_limit)
     vmcs_write(VMCS_GUEST_IDTR_LIMIT, idt_limit);
 }
 
-/* What the guest reads of these registers is what is given here, and what it has not chosen has its bits all the same. */
+/* The guest reads what is given here; the bits that VMX wants are set all the same. */
 static void control_write(uint64_t cr0, uint64_t cr3, uint64_t cr4)
 {
     vmcs_write(VMCS_GUEST_CR0, cr0 | vmcs_read(VMCS_CR0_MASK));
