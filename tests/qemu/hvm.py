@@ -8,7 +8,7 @@ import contextlib
 import re
 import time
 
-from berth_qemu import PATIENCE
+from berth_qemu import PATIENCE, symbols
 
 MODES = ("native", "hvm")
 # SVM with nested paging, in the model that has little else.
@@ -100,13 +100,8 @@ def probe(case, mode, *, words=(), processors=1, name=None, cpu=CPU, image=None,
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
-RAM, RESERVED = 1, 2
+RESERVED = 2  # in the zero page: zero-page.rst
 PAGE = 4096
-
-
-def ram_pages(ranges):
-    """{page} of [(start, bytes, type)] or [(first, last + 1)]: small machines alone."""
-    return {page for start, end in ranges for page in range(-(-start // PAGE), end // PAGE)}
 
 
 def kept_ranges(log, e820):
@@ -128,3 +123,28 @@ def kept_ranges(log, e820):
 
 def kept_bytes(ranges):
     return sum(end - start for start, end in ranges)
+
+
+# What tests write to Berth's memory: anything that would not be there otherwise.
+PATTERN = 0x5AA5C33C0FF0699A
+
+
+class Outside:
+    """Berth's memory as QEMU's monitor shows it: code and constants may not change, and no pattern be anywhere."""
+
+    def __init__(self, case, vm, kept):
+        self.vm, self.kept = vm, kept
+        names = symbols(case.debug_image)
+        offset = vm.log.base - names["_start"]
+        self.start, self.end = names["__text_start"] + offset, names["__rodata_end"] + offset
+        self.before = self.constants()
+        assert any(self.before)
+
+    def constants(self):
+        return self.vm.physical_memory(self.start, self.end - self.start)
+
+    def unchanged(self):
+        assert self.constants() == self.before, "code or constants of Berth have changed"
+        for start, end in self.kept:
+            memory = self.vm.physical_memory(start, end - start)
+            assert PATTERN.to_bytes(8, "little") not in memory, f"the guest wrote to {start:#x}-{end:#x}"

@@ -188,19 +188,34 @@ static void say_forms(uint64_t at)
 
 static void call_it(void *argument)
 {
-    *(volatile uint8_t *)argument = RETURN;
     ((void (*)(void))argument)();
 }
 
-/* A page table at `at`, whose first entry, once it can be written, leads back to this guest. */
-static void say_walk(uint64_t at, unsigned int level)
+/* Code there; one instruction is written first where that is wanted. */
+static void say_execute(uint64_t at, bool write)
+{
+    bool done;
+
+    if (write) {
+        *(volatile uint8_t *)(uintptr_t)at = RETURN;
+    }
+    done = attempt(call_it, (void *)(uintptr_t)at);
+    say("execute");
+    say_outcome(done);
+    end();
+}
+
+/* A page table there; its first entry is made to lead back to this guest where that is wanted. */
+static void say_walk(uint64_t at, unsigned int level, bool write)
 {
     uint64_t value = map_by(at, level);
     bool done;
 
     /* Where it leads to leads to itself, so that it serves as a table of every lower level. */
     *(volatile uint64_t *)buffer = (uintptr_t)buffer | ENTRY_RIGHTS;
-    *(volatile uint64_t *)(uintptr_t)at = (uintptr_t)buffer | ENTRY_RIGHTS;
+    if (write) {
+        *(volatile uint64_t *)(uintptr_t)at = (uintptr_t)buffer | ENTRY_RIGHTS;
+    }
     done = attempt(read_quad, &value);
     say("walk");
     say_outcome(done);
@@ -264,15 +279,15 @@ bool memory_order(const char *line)
     } else if (word(&line, "forms")) {
         say_forms(number(&line));
     } else if (word(&line, "execute")) {
-        bool done = attempt(call_it, (void *)(uintptr_t)number(&line));
+        uint64_t at = number(&line);
 
-        say("execute");
-        say_outcome(done);
-        end();
+        say_execute(at, number(&line) != 0);
     } else if (word(&line, "walk")) {
         uint64_t at = number(&line);
 
-        say_walk(at, (unsigned int)number(&line));
+        unsigned int level = (unsigned int)number(&line);
+
+        say_walk(at, level, number(&line) != 0);
     } else if (word(&line, "use-tables")) {
         use_tables(number(&line));
     } else if (word(&line, "use-gates")) {
