@@ -36,7 +36,8 @@ class Guest:
 
     def ready(self, seconds=READY_SECONDS):
         self.vm.wait_for(r"^READY$|^\(BERTH\) (error: .+|halted)$", seconds)
-        if self.vm.log.errors:
+        if not self.text.rstrip().endswith("READY"):
+            self.vm.wait_halted()
             raise self.vm.error("Berth printed an error")
         return self
 
