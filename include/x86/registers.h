@@ -21,6 +21,7 @@
 #define CR0_CD UC(0x40000000)
 #define CR0_PG UC(0x80000000)
 
+#define CR4_PSE        UC(0x00000010)
 #define CR4_PAE        UC(0x00000020)
 #define CR4_MCE        UC(0x00000040)
 #define CR4_PGE        UC(0x00000080)

@@ -44,6 +44,10 @@ enum status_code {
     PAGES_IN_USE,    /* what is given or reserved is somebody's */
     PAGES_NO_EXTENT, /* no memory is left to write the change down */
 
+    /* Nested tables. */
+    NESTED_NO_ROOM,   /* offset = how many bytes were missing */
+    NESTED_BAD_RANGE, /* offset = where it begins, or the end of the mapped part */
+
     /* Kernel. offset = byte in the file. */
     KERNEL_NOT_BZIMAGE,
     KERNEL_TRUNCATED,  /* offset = how many bytes the file should have */

@@ -17,7 +17,7 @@ struct guest_memory {
     uint8_t *bytes;              /* where physical address 0 appears */
     const struct prange *ranges; /* RAM, sorted, apart from each other, none empty */
     uint32_t count;
-    uint32_t last; /* a hint: the range that the last access was to */
+    struct prange last; /* a hint: the range that the last access was to; empty at first */
 };
 
 /*
