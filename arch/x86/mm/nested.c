@@ -15,6 +15,7 @@
 #include "compiler.h"
 #include "mem.h"
 #include "x86/nested_paging.h"
+#include "x86/registers.h"
 
 #define WIDTH_MOST  (L4_SHIFT + SLOT_BITS)
 #define NO_TABLE    0 /* the top table's place: nobody takes that */

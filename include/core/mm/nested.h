@@ -13,22 +13,13 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "mtrr.h"
 #include "placement.h"
 #include "status.h"
 
 enum nested_format {
     NESTED_NPT, /* AMD APM volume 2, section 15.25 */
     NESTED_EPT, /* Intel SDM volume 3C, section 28.3 (29.3 in later editions) */
-};
-
-/* The type of every physical address for EPT, in which MTRRs have no say: sorted, apart, all else is `otherwise`. */
-struct memory_types {
-    struct memory_type_range {
-        struct prange bytes;
-        uint8_t type; /* as MTRRs have it: 0 uncacheable, 1, 4, 5, 6 write-back */
-    } ranges[96];
-    uint32_t count;
-    uint8_t otherwise;
 };
 
 struct nested_request {
