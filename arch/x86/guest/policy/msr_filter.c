@@ -64,7 +64,7 @@ static struct msr_decision efer_write(uint64_t value, const struct msr_context *
     if ((value & ~allowed) || ((context->cr0 & CR0_PG) && ((value ^ context->efer) & EFER_LME))) {
         return fault();
     }
-    return (struct msr_decision){MSR_EFER, (value & ~EFER_LMA) | (context->efer & EFER_LMA)};
+    return (struct msr_decision){MSR_SET_EFER, (value & ~EFER_LMA) | (context->efer & EFER_LMA)};
 }
 
 /* SDM volume 3A, figure 11-27: how an APIC gets from one mode into another. */
