@@ -321,11 +321,11 @@ static void test_efi_map_at_its_limit_and_beyond(void **state)
     size_t at;
 
     (void)state;
-    efi_map_tag(128, BOOT_EFI_MAP_BYTES);
+    efi_map_tag(64, BOOT_EFI_MAP_BYTES);
     decode_good();
     assert_int_equal(info.efi.map_bytes, BOOT_EFI_MAP_BYTES);
     start_block();
-    at = efi_map_tag(128, BOOT_EFI_MAP_BYTES + 128);
+    at = efi_map_tag(64, BOOT_EFI_MAP_BYTES + 64);
     assert_refused(INFO_TOO_MANY_RANGES, at);
     start_block();
     efi_map_tag(40, 0);
