@@ -23,7 +23,7 @@ NORETURN void vmcs_field_missing(uint64_t field)
     machine_stop();
 }
 
-struct vmx_capabilities vmx_capabilities_read(void)
+INIT struct vmx_capabilities vmx_capabilities_read(void)
 {
     const bool are_true = (msr_read(MSR_VMX_BASIC) & VMX_BASIC_TRUE) != 0;
     struct vmx_capabilities has = {
@@ -46,7 +46,7 @@ struct vmx_capabilities vmx_capabilities_read(void)
     return has;
 }
 
-static void controls_write(const struct vmx_controls *controls)
+static INIT void controls_write(const struct vmx_controls *controls)
 {
     vmcs_write(VMCS_PIN, controls->pin);
     vmcs_write(VMCS_PRIMARY, controls->primary);
@@ -83,7 +83,7 @@ struct PACKED table_pointer {
 };
 
 /* Where the task state is that a descriptor names: SDM volume 3A, figure 7-4. */
-static uint64_t task_base(const struct table_pointer *gdt, uint16_t selector)
+static INIT uint64_t task_base(const struct table_pointer *gdt, uint16_t selector)
 {
     uint64_t descriptor[2];
 
@@ -93,7 +93,7 @@ static uint64_t task_base(const struct table_pointer *gdt, uint16_t selector)
 }
 
 /* XSETBV is done for the guest, and wants this. */
-static uint64_t host_cr4(void)
+static INIT uint64_t host_cr4(void)
 {
     const bool has_xsave = (cpuid(CPUID_FEATURE).ecx >> CPUID_XSAVE_BIT & 1) != 0;
 
@@ -101,7 +101,7 @@ static uint64_t host_cr4(void)
 }
 
 /* As the calling processor is now; it goes on at vmx_exit_entry. */
-static void host_write(const struct vmx_controls *controls, uint64_t stack)
+static INIT void host_write(const struct vmx_controls *controls, uint64_t stack)
 {
     struct table_pointer gdt;
     uint16_t code, data, task;
@@ -134,7 +134,7 @@ static void host_write(const struct vmx_controls *controls, uint64_t stack)
     vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
 }
 
-void vmcs_begin(const struct vmx_controls *controls, uint64_t stack)
+INIT void vmcs_begin(const struct vmx_controls *controls, uint64_t stack)
 {
     controls_write(controls);
     host_write(controls, stack);
@@ -203,7 +203,7 @@ static void rest_write(uint64_t activity)
     vmcs_write(VMCS_GUEST_ACTIVITY, activity);
 }
 
-void vmcs_kernel(struct vcpu *vcpu, const struct hvm_entry *entry)
+INIT void vmcs_kernel(struct vcpu *vcpu, const struct hvm_entry *entry)
 {
     const bool is_64bit = entry->page_tables != 0;
 
