@@ -73,7 +73,7 @@ class Line:
 
 
 class Socket:
-    """What is said on the serial line, in both directions. Nobody waits for Bochs to connect: that is something to read."""
+    """What is said on the serial line, in both directions. That Bochs connects is something to read, too."""
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -161,7 +161,7 @@ class Bochs:
         ready, _, _ = select.select([self.serial, self.own_log, self._ended], [], [], max(seconds, 0))
         self.serial.read()
         self.own_log.read()
-        return self._ended not in ready
+        return self._ended not in ready and not self.text.endswith("(BERTH) halted\n")
 
     def wait_for(self, pattern, seconds=60):
         """Wait until the serial output matches `pattern`; returns the match."""

@@ -184,6 +184,18 @@ static enum hvm_answer caches_exit(struct vcpu *vcpu)
     return HVM_DONE;
 }
 
+/* From one entry to the exit that an INIT causes at once: some microseconds. */
+#define AT_ONCE_TICKS (1 << 16)
+
+/*
+ * While a processor waits for a start-up message INIT is held off, and some keep it until the wait is over: then it
+ * would undo the start. Nobody sends another one so soon.
+ */
+static bool is_left_over(const struct vcpu *vcpu)
+{
+    return vcpu->started_tsc != 0 && tsc_read() - vcpu->started_tsc < AT_ONCE_TICKS;
+}
+
 /* The others wait for a start-up message; the first one would begin where the firmware does, and nothing lives on. */
 static enum hvm_answer init_exit(struct vcpu *vcpu)
 {
@@ -192,14 +204,20 @@ static enum hvm_answer init_exit(struct vcpu *vcpu)
         log_warning("hvm: INIT came to the first processor: the machine starts over");
         machine_leave(EXIT_RESTART);
     }
-    vmcs_wait_for_start(vcpu);
-    vmx_apic_reset();
+    if (is_left_over(vcpu)) {
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    } else {
+        vmcs_wait_for_start(vcpu);
+        vmx_apic_reset();
+    }
+    vcpu->started_tsc = 0;
     return HVM_AGAIN;
 }
 
 static enum hvm_answer start_exit(struct vcpu *vcpu)
 {
     vcpu->exits[VMEXIT_START]++;
+    vcpu->started_tsc = tsc_read();
     vmcs_started((uint8_t)vmcs_read(VMCS_QUALIFICATION));
     return HVM_AGAIN;
 }

@@ -245,6 +245,6 @@ void vmcs_started(uint8_t vector)
     segment_write(VMCS_CS, (uint16_t)(vector << 8), (uint64_t)vector << PAGE_SHIFT, REAL_LIMIT,
                   RIGHTS_CODE16);
     vmcs_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
-    /* Bochs says that NMIs and SMIs are blocked by the wait itself. */
+    /* The wait itself held off NMIs and SMIs: Bochs leaves that here. */
     vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
 }
