@@ -109,8 +109,11 @@ def berths_memory_is_not_there(guest):
 
 # Real-mode code that a processor is started with: page 9, its stack below it.
 PAGE = 9
-#     mov $0x7000, %sp; 1: cpuid; jmp 1b
-EXITS_WITHOUT_END = bytes.fromhex("bc0070 0fa2 ebfc")
+#     mov $0x7000, %sp; 1: pushf; push %cs; push $2f; iret; 2: cpuid; jmp 1b
+# An entry into the guest ends the blocking of NMIs (SDM volume 3C, section 26.7.1); in Bochs 2.7 only iret does.
+EXITS_WITHOUT_END = bytes.fromhex("bc0070 9c 0e 680900 cf 0fa2 ebf6")
+#     ... 2: jmp 2b
+NO_EXITS = bytes.fromhex("bc0070 9c 0e 680900 cf ebfe")
 HANDLER, COUNTER, VECTOR_NMI = 0x100, 0x200, 2
 #     incw %cs:0x200; iret
 COUNTS = bytes.fromhex("2eff060002 cf")
@@ -152,8 +155,9 @@ def counted(guest):
 
 
 def init_stops_a_processor(guest):
-    """No NMI comes to one that waits for its start."""
+    """No NMI comes to one that waits for its start. (One that is in Berth does not get INIT from Bochs at all.)"""
     before = counted(guest)
+    put(guest, PAGE << 12, NO_EXITS)
     send(guest, INIT)
     send(guest, NMI)
     assert counted(guest) == before

@@ -43,6 +43,19 @@ static void state_take(struct guest_state *state)
     state->cs_base = state->code_bits == 64 ? 0 : vmcs_read(VMCS_SEGMENT(VMCS_GUEST_BASE, VMCS_CS));
 }
 
+/*
+ * Outside of system-management mode an entry does not take it that SMIs are blocked. Processors do not say so; Bochs 2.7
+ * does, on a processor that has been started inside VMX.
+ */
+static void blocked_smi_forget(void)
+{
+    const uint64_t held_off = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+    if ((held_off & INTERRUPTIBILITY_SMI) != 0) {
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, held_off & ~INTERRUPTIBILITY_SMI);
+    }
+}
+
 /* The instruction that caused the exit is done: traps that it would have caused come now. */
 static void finish(void)
 {
@@ -204,9 +217,7 @@ static enum hvm_answer init_exit(struct vcpu *vcpu)
         log_warning("hvm: INIT came to the first processor: the machine starts over");
         machine_leave(EXIT_RESTART);
     }
-    if (is_left_over(vcpu)) {
-        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
-    } else {
+    if (!is_left_over(vcpu)) {
         vmcs_wait_for_start(vcpu);
         vmx_apic_reset();
     }
@@ -368,5 +379,6 @@ void vmx_exit(struct vcpu *vcpu)
         entry_failed(vcpu, reason & EXIT_REASON_BASIC);
     }
     answer_give(vcpu, exit_answer(vcpu, reason & EXIT_REASON_BASIC));
+    blocked_smi_forget();
     hvm_lines_print(vcpu);
 }

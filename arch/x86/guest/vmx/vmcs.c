@@ -245,6 +245,4 @@ void vmcs_started(uint8_t vector)
     segment_write(VMCS_CS, (uint16_t)(vector << 8), (uint64_t)vector << PAGE_SHIFT, REAL_LIMIT,
                   RIGHTS_CODE16);
     vmcs_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
-    /* The wait itself held off NMIs and SMIs: Bochs leaves that here. */
-    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
 }
