@@ -17,7 +17,7 @@
 #include "status.h"
 
 #define BOOT_MODULES_MAX   64
-#define BOOT_RANGES_MAX    3072
+#define BOOT_RANGES_MAX    4096
 #define BOOT_STRINGS_BYTES 65536
 #define BOOT_EFI_MAP_BYTES 208896 /* 4,352 descriptors of the usual 48 bytes */
 #define BOOT_RSDP_BYTES    36

@@ -12,7 +12,7 @@
 #include "boot_info.h"
 #include "status.h"
 
-#define MEMMAP_RANGES_MAX 6144
+#define MEMMAP_RANGES_MAX 8192
 
 struct memory_range {
     struct prange bytes; /* never empty */
