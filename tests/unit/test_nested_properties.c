@@ -183,7 +183,7 @@ static void test_what_cannot_be_built(void **state)
     assert_int_equal(nested_build(&nested, &request, tables, 0, UINT64_MAX).code, NESTED_BAD_RANGE);
 }
 
-/* --- many processors at once --------------------------------------------------------------------------------------- */
+/* --- many processors at once ------------------------------------------------------------------------------------ */
 
 #define THREADS    2
 #define ROUNDS     100

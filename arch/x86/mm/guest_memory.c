@@ -9,7 +9,7 @@
 #include "x86/paging.h"
 #include "x86/registers.h"
 
-/* --- ranges ------------------------------------------------------------------------------------------------------ */
+/* --- ranges ----------------------------------------------------------------------------------------------------- */
 
 /* The range that holds pa; an empty one when none does. */
 static NOINLINE struct guest_memory_hint range_of(const struct guest_memory *memory, uint64_t pa)
@@ -57,7 +57,7 @@ void *guest_memory_at(struct guest_memory *memory, uint64_t pa, uint64_t bytes)
     return reach(memory, pa, bytes);
 }
 
-/* --- the guest's page tables ------------------------------------------------------------------------------------- */
+/* --- the guest's page tables ------------------------------------------------------------------------------------ */
 
 /* An entry, read once because the guest may change it; it does not straddle pages. 0 when it cannot be read. */
 static uint64_t entry_at(struct guest_memory *memory, uint64_t pa, unsigned int bytes)
@@ -202,7 +202,7 @@ bool guest_translate(struct guest_memory *memory, const struct guest_state *gues
     return (entry & PTE_PRESENT) != 0 || translate_any(memory, guest, va, pa);
 }
 
-/* --- instructions ------------------------------------------------------------------------------------------------ */
+/* --- instructions ----------------------------------------------------------------------------------------------- */
 
 /* An instruction is seldom longer than two words, which may overlap. */
 static inline void copy(uint8_t *to, const uint8_t *from, size_t bytes)
