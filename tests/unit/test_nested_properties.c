@@ -1,4 +1,4 @@
-/* Nested page tables for any machine: everything in its place, within what was asked for, by many processors at once. */
+/* Nested page tables for any machine: everything in its place, as many tables as asked for, many processors at once. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
