@@ -1,6 +1,6 @@
 /*
- * What the decoder says of instructions: each kind of operand, each width, in 16-, 32- and 64-bit code; and what is none.
- * Lengths of all others are compared with a disassembler's (tests/lengths).
+ * What the decoder says of instructions: each kind of operand, each width, in 16-, 32- and 64-bit code; and what is
+ * none. Lengths of all others are compared with a disassembler's (tests/lengths).
  */
 #include <setjmp.h>
 #include <stdarg.h>
