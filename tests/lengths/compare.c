@@ -27,7 +27,7 @@ static bool parse(char *line, struct listed *out)
 {
     char *bytes = strchr(line, '\t'), *end;
 
-    if (line[0] != ' ' || !bytes || !strchr(bytes + 1, '\t')) {
+    if (!bytes || bytes == line || bytes[-1] != ':' || !strchr(bytes + 1, '\t')) {
         return false;
     }
     out->address = strtoull(line, NULL, 16);
