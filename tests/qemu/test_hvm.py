@@ -21,6 +21,7 @@ AXES = {
     "flavour": ["amd64", "backports"],
     "cpu": ["max", "EPYC,+svm,+npt", "qemu64,+svm,+npt,+pdpe1gb"],
     "start": ["bios", "uefi", "direct"],
+    "machine": ["pc"],
     "processors": [1, 8],
     "memory": ["256M", "1G", "5G", "64G"],
 }
@@ -114,6 +115,19 @@ def test_linux_has_all_memory_but_what_is_kept(case):
 def test_linux_restarts_the_machine(case, start):
     with linux(case, "hvm", start=start) as guest:
         leave(guest, "reboot -f", "guest-reset")
+
+
+@pytest.mark.slow
+def test_linux_takes_processors_away_and_back(case):
+    """By INIT and start-up messages, as at its start; the first one stays."""
+    with linux(case, "hvm", processors=4, memory="512M") as guest:
+        for _ in range(5):
+            for state, online in (0, "0"), (1, "0-3"):
+                for number in 1, 2, 3:
+                    assert guest.ask(f"echo {state} > /sys/devices/system/cpu/cpu{number}/online") == []
+                assert guest.ask_one("cat /sys/devices/system/cpu/online") == online
+        check_guest(guest, 4)
+        leave(guest, "poweroff -f", "guest-shutdown")
 
 
 @pytest.mark.slow
