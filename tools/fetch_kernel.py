@@ -39,13 +39,24 @@ def image_package(meta):
     return found.group(1)
 
 
-def download(meta, folder):
-    package = image_package(meta)
+def download(package, folder):
     run(APT_GET + ["download", package], folder)
     files = sorted(folder.glob(f"{package}_*.deb"))
     if not files:
         raise FetchError(f"apt-get download {package} left no file in {folder}")
     return files[-1]
+
+
+def unpacked(package_name, work):
+    """The files of a package, in a folder below `work`. The name is asked for when the package lists are fresh."""
+    try:
+        package = download(package_name(), work)
+    except FetchError:
+        # No package lists, or lists older than the archive: fetch them and try once more.
+        run(APT_GET + ["update"])
+        package = download(package_name(), work)
+    run(["dpkg-deb", "-x", str(package), str(work / "files")])
+    return work / "files"
 
 
 def one_file(folder, pattern):
@@ -67,17 +78,11 @@ def fetch_kernel(flavour="amd64", into="build/kernel"):
     work = home.with_name(f"{flavour}.tmp-{os.getpid()}")
     work.mkdir(parents=True)
     try:
-        try:
-            package = download(META_PACKAGES[flavour], work)
-        except FetchError:
-            # No package lists, or lists older than the archive: fetch them and try once more.
-            run(APT_GET + ["update"])
-            package = download(META_PACKAGES[flavour], work)
-        run(["dpkg-deb", "-x", str(package), str(work / "files")])
-        image = one_file(work / "files", "vmlinuz-*")
+        files = unpacked(lambda: image_package(META_PACKAGES[flavour]), work)
+        image = one_file(files, "vmlinuz-*")
         home.mkdir(parents=True, exist_ok=True)
         for module in MODULES:
-            os.replace(one_file(work / "files", module), home / module)
+            os.replace(one_file(files, module), home / module)
         os.replace(image, home / image.name)
         link = home / f"vmlinuz.{os.getpid()}"
         link.symlink_to(image.name)
