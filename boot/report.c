@@ -378,6 +378,15 @@ static NORETURN void fatal_status(struct status status)
     case PAGES_NO_EXTENT:
         log_error("no memory is left to note down what becomes of 0x%lx - add memory", at);
         break;
+    case HVM_APIC_OUT_OF_REACH:
+        log_error("the local APIC at 0x%lx lies in RAM or above 4 GiB - use dom0=native", at);
+        break;
+    case NESTED_NO_ROOM:
+        log_error("nested page tables need 0x%lx bytes more - report this defect", at);
+        break;
+    case NESTED_BAD_RANGE:
+        log_error("memory at 0x%lx cannot be kept from the guest - report this defect", at);
+        break;
     case KERNEL_NOT_BZIMAGE:
         log_error("module 0 is not a Linux kernel (bzImage) - give the kernel as the first module");
         break;
