@@ -5,7 +5,7 @@ stack: read from the linked image's instructions.
     exit_path.py IMAGE RULES [--stacks include/x86/stacks.h]
 
 IMAGE has its symbols and line numbers. RULES (tests/check/exit_path.rules) says where the path begins, which functions
-end the machine, which are forbidden, and why each loop ends. Refused are recursion, calls through pointers, loops that
+end the machine, which are forbidden, where pointers lead, and why each loop ends. Refused are recursion, calls through pointers, loops that
 RULES does not explain, stack that an instruction changes by an amount not known, and too much stack. Functions and
 their calls are those that the compiler has left; a loop belongs to the function in whose source it stands, inlined or
 not.
@@ -45,10 +45,10 @@ def run(*command, **options):
 
 
 class Rules:
-    """Lines of a file: `begin NAME`, `end NAME`, `never PATTERN`, `loop NAME: WHY`, `through NAME: NAME...`,
-    `above STACK: NAME...`, `margin BYTES: WHY`."""
+    """Lines of a file: see tests/check/exit_path.rules."""
 
-    KINDS = ("begin", "end", "never", "loop", "through", "above", "margin")
+    KINDS = ("begin", "end", "never", "loop", "cut", "through", "above", "margin")
+    REASONED = ("loop", "cut", "through", "margin")
 
     def __init__(self, text):
         self.of = {kind: {} for kind in self.KINDS}
@@ -58,12 +58,13 @@ class Rules:
             kind, _, rest = line.partition(" ")
             if kind not in self.KINDS:
                 raise Refused(f"rules, line {number}: there is no '{kind}'")
-            names, _, words = rest.partition(":")
-            for name in names.split():
-                self.of[kind][name] = words.strip()
-        for name, why in self.of["loop"].items():
-            if not why:
-                raise Refused(f"rules: loop {name}: why does it end?")
+            names, _, words = (part.strip() for part in rest.partition(":"))
+            if kind in self.REASONED and not words:
+                raise Refused(f"rules, line {number}: {kind} {names}: why?")
+            if kind == "through":
+                self.of[kind][names.split()[0]] = names.split()[1:]
+            else:
+                self.of[kind].update(dict.fromkeys(names.split(), words))
 
     def names(self, kind):
         return self.of[kind]
@@ -168,7 +169,7 @@ class Path:
 
     def __init__(self, image, rules):
         self.image, self.rules = image, rules
-        self.ends, self.wrong = set(), []
+        self.ends, self.cuts, self.wrong = set(), set(), []
         self.loops = {}
         self.seen = {}
 
@@ -186,10 +187,11 @@ class Path:
         """(address of the instruction, function called) for each call, and each jump to another function."""
         for address, text in function.instructions.items():
             if INDIRECT.match(text):
-                targets = self.rules.names("through").get(function.name, "").split()
-                if not targets:
-                    self.refuse(function, address, f"calls through a pointer ({text})")
-                for name in targets:
+                inlined = [name for name, _ in self.image.lines([address])[address]]
+                known = [name for name in [function.name, *inlined] if name in self.rules.names("through")]
+                if not known:
+                    self.refuse(function, address, f"{inlined[-1]} calls through a pointer")
+                for name in known and self.rules.names("through")[known[-1]]:
                     yield from ((address, called) for called in self.by_name(name))
             elif CALL.match(text) or JUMP.match(text):
                 called = self.image.holder.get(self.image.target(text))
@@ -271,6 +273,8 @@ class Path:
         for _, called in sorted(self.callees(function), key=lambda pair: pair[1].address):
             if called.name in self.rules.names("end"):
                 self.ends.add(called.name)
+            elif called.name in self.rules.names("cut"):
+                self.cuts.add(called.name)
             else:
                 deepest = max(deepest, self.walk(called, (*callers, function)), key=lambda chain: chain[0])
         self.loops_check(function)
@@ -301,9 +305,10 @@ def check(image_path, rules_text, stacks_text):
             path.wrong.append(f"{stack}: {above} + {depth} + {margin} bytes are more than {sizes[stack]}")
     unused = set(rules.names("loop")) - set(path.loops)
     said += [f"  loop of {name}: {why}" for name, why in sorted(path.loops.items())]
-    said += [f"  not followed, because the machine ends there: {', '.join(sorted(path.ends)) or 'none'}"]
+    said += [f"  not followed: {name}: {rules.names('cut')[name]}" for name in sorted(path.cuts)]
+    said += [f"  not followed, because the guest or the machine ends there: {', '.join(sorted(path.ends)) or 'none'}"]
     if unused:
-        said += [f"  rules for loops that this build does not have: {', '.join(sorted(unused))}"]
+        said += [f"  loops that this build does not have: {', '.join(sorted(unused))}"]
     if path.wrong:
         raise Refused("\n".join(dict.fromkeys(path.wrong)))
     return said

@@ -103,7 +103,7 @@ def test_a_short_path_passes_and_is_told(case, compiler):
     assert "functions from exit_begin" in said
     assert "deepest: exit_begin " in said and "> answer " in said
     assert "loop of words_clear: at most 31 times" in said
-    assert "not followed, because the machine ends there: machine_stop" in said
+    assert "not followed, because the guest or the machine ends there: machine_stop" in said
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
@@ -115,17 +115,23 @@ def test_a_defect_is_refused(case, name, compiler):
     assert words in str(refused.value)
 
 
+def test_what_is_cut_off_is_told(case):
+    made = image(case.folder, answer="page_alloc_take()")
+    said = exit_path.check(made, RULES + "cut page_alloc_take: never called\n", STACKS)
+    assert "  not followed: page_alloc_take: never called" in said
+
+
 def test_where_a_pointer_leads_can_be_told(case):
     parts = """extern void (*volatile to)(void); void (*volatile to)(void);
                NOINLINE void there(void); void there(void) { spin_lock(); words[4] = 0; }"""
     made = image(case.folder, parts, "to()")
     with pytest.raises(exit_path.Refused, match="spin_lock is reached: exit_begin > answer > there > spin_lock"):
-        exit_path.check(made, RULES + "through answer: there\n", STACKS)
+        exit_path.check(made, RULES + "through answer there: a pointer of ours\n", STACKS)
 
 
 @pytest.mark.parametrize("rules, words", [
     (RULES.replace("exit_begin", "exit_start"), "the image has no function exit_start"),
-    (RULES.replace(": at most 31 times", ""), "why does it end?"),
+    (RULES.replace(": at most 31 times", ""), "rules, line 5: loop words_clear: why?"),
     (RULES + "ends machine_stop\n", "rules, line 8: there is no 'ends'"),
     (RULES.replace("margin", "# margin"), "margin is missing"),
 ], ids=["no such function", "no reason", "no such rule", "no margin"])
