@@ -252,16 +252,25 @@ void report_cpu(uint32_t online)
     log_info("cpu: %u online", online);
 }
 
-void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place)
+void report_dom0(const char *mode, const struct bzimage *kernel, paddr_t entry,
+                 const struct guest_placement *place)
 {
     if (place->initrd.start == place->initrd.end) {
-        log_info("dom0: mode=native kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=none",
+        log_info("dom0: mode=%s kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=none", mode,
                  kernel->version, entry.pa, place->handoff.start);
         return;
     }
-    log_info("dom0: mode=native kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=0x%lx-0x%lx",
+    log_info("dom0: mode=%s kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=0x%lx-0x%lx", mode,
              kernel->version, entry.pa, place->handoff.start, place->initrd.start,
              last_byte(place->initrd));
+}
+
+void report_hvm(const char *name, uint32_t processors, const struct kept_memory *kept)
+{
+    log_info("hvm: %s, %u processors, kept %lu KiB: image %lu, tables %lu, processors %lu, nested "
+             "tables %lu",
+             name, processors, kept->all / KIB(1), kept->image / KIB(1), kept->tables / KIB(1),
+             kept->processors / KIB(1), kept->nested / KIB(1));
 }
 
 NORETURN void fatal(const char *what, const char *remedy)

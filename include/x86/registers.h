@@ -89,6 +89,7 @@
 #define CPUID_VENDOR         UC(0)
 #define CPUID_INTEL_ECX      UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */
 #define CPUID_FEATURE        UC(1)
+#define CPUID_VMX_BIT        5  /* 1, ecx */
 #define CPUID_X2APIC_BIT     21 /* 1, ecx */
 #define CPUID_HYPERVISOR_BIT 31 /* 1, ecx */
 #define CPUID_APIC_BIT       9  /* 1, edx */

@@ -149,7 +149,7 @@ struct status hvm_take_memory(const struct hvm_request *wanted)
     return pages_take(block_pages(), &block);
 }
 
-/* RAM as the guest has it: the map's, without what is kept. */
+/* RAM as the guest has it, as far as Berth reaches it: the map's, without what is kept. */
 static uint32_t ram_list(struct busy_list kept, struct prange *ranges)
 {
     const struct memmap *const map = request.map;
@@ -158,7 +158,7 @@ static uint32_t ram_list(struct busy_list kept, struct prange *ranges)
     uint32_t count = 0;
     uint32_t next = 0;
 
-    while (paging_next_ram(map, UINT64_MAX, &index, &ram)) {
+    while (paging_next_ram(map, PHYSMAP_END, &index, &ram)) {
         while (ram.start < ram.end && count < RAM_RANGES_MOST) {
             while (next < kept.count && kept.ranges[next].end <= ram.start) {
                 next++;
