@@ -54,9 +54,9 @@ SVM = ("", ["-cpu", "qemu64,+svm,+npt"])
 SVM_IOMMU = (",kernel-irqchip=split", [*SVM[1], "-device", "amd-iommu"])
 DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 
-# Berth's answers to exits: how often a boot needed them. A write to the APIC is one to memory, too.
+# Berth's answers to exits, in the order of include/abi/hypercall.h: how often a boot needed them.
 EXITS = {"CPUID": "hvm_cpuid", "MSR read": "hvm_msr_read", "MSR write": "hvm_msr_write", "hypercall": "hvm_hypercall",
-         "APIC write": "hvm_apic_write", "memory": "hvm_memory"}
+         "APIC write": "hvm_apic_write"}
 
 # Called at the end of each phase of a boot: boot/start.c.
 PHASE_END = "phase_end"
@@ -242,12 +242,6 @@ class Bench:
         marks, _ = self.places(kernel, memory, mode=mode)
         return self.to_userspace(self.berth_iso(kernel, f"{QUIET} {mode}"), dict(marks)["entry"], memory, **options)
 
-    def userspace(self, kernel, mode=NATIVE):
-        """Instructions from entry to power-off after userspace: (through Berth, from GRUB's linux command)."""
-        through, _ = self.through_berth(kernel, mode, platform=platform_for(mode))
-        direct, _ = self.to_userspace(self.linux_iso(kernel), PREFERRED_ADDRESS, platform=platform_for(mode))
-        return through, direct
-
     def exits(self, profile):
         """{reason: how often}, of Berth's instructions counted by address."""
         return {reason: profile.get(self.symbols[function], 0) for reason, function in EXITS.items()}
@@ -282,10 +276,12 @@ class Bench:
         return costs, exits
 
     def exit_costs(self):
-        """{name: Berth's instructions for one}, of instructions that exit and of some that do not."""
-        (with_berth, _), (alone, _) = self.guest_costs(HVM), self.guest_costs(NATIVE)
+        """{name: Berth's instructions for one}, of instructions that exit and of some that do not; and {reason: how
+        often} by the statistics of exits, between two questions for them."""
+        (with_berth, (before, after)), (alone, _) = self.guest_costs(HVM), self.guest_costs(NATIVE)
         # There is no hypercall on the bare machine: there it counts as the one instruction that it is.
-        return {name: ticks - alone.get(name, with_berth["nothing"] + 1) for name, ticks in with_berth.items()}
+        costs = {name: ticks - alone.get(name, with_berth["nothing"] + 1) for name, ticks in with_berth.items()}
+        return costs, dict(zip(EXITS, (b - a for a, b in zip(before, after))))
 
     def image_sizes(self):
         """(bytes in the file, bytes in memory)"""
@@ -336,7 +332,7 @@ def report_hvm(bench):
               f"{to_start.work + to_kernel.work - waits:>9,}  {kept}", flush=True)
 
     print("\nBerth's instructions for one instruction of the guest's (tests/guests/cost):")
-    for name, cost in bench.exit_costs().items():
+    for name, cost in bench.exit_costs()[0].items():
         print(f"  {cost:>12,}  {name}")
 
 
