@@ -5,10 +5,10 @@ stack: read from the linked image's instructions.
     exit_path.py IMAGE RULES [--stacks include/x86/stacks.h]
 
 IMAGE has its symbols and line numbers. RULES (tests/check/exit_path.rules) says where the path begins, which functions
-end the machine, which are forbidden, where pointers lead, and why each loop ends. Refused are recursion, calls through pointers, loops that
-RULES does not explain, stack that an instruction changes by an amount not known, and too much stack. Functions and
-their calls are those that the compiler has left; a loop belongs to the function in whose source it stands, inlined or
-not.
+end the machine, which are forbidden, where pointers lead, and why each loop ends. Refused are recursion, calls through
+pointers, loops that RULES does not explain, stack that an instruction changes by an amount not known, and too much
+stack. Functions and their calls are those that the compiler has left; a loop belongs to the function in whose source
+it stands, inlined or not.
 """
 import argparse
 import fnmatch
