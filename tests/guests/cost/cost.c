@@ -32,7 +32,7 @@ struct registers {
     uint32_t a, b, c, d;
 };
 
-static struct registers cpuid(uint32_t leaf)
+static inline __attribute__((always_inline)) struct registers cpuid(uint32_t leaf)
 {
     struct registers out;
 
@@ -42,7 +42,7 @@ static struct registers cpuid(uint32_t leaf)
     return out;
 }
 
-static uint64_t read_msr(uint32_t msr)
+static inline __attribute__((always_inline)) uint64_t read_msr(uint32_t msr)
 {
     uint32_t low, high;
 
@@ -119,12 +119,13 @@ static void apic_write(unsigned int offset, uint32_t value)
 
 /* --- the instructions measured --- */
 
-/* Prints the least of ROUNDS times that `code` takes, less what an empty one takes. */
-#define MEASURE(name, code)                                                                        \
+/* Prints the least of ROUNDS times that `code` takes, each with `before` before it. */
+#define MEASURE_AFTER(name, before, code)                                                          \
     do {                                                                                           \
         uint64_t least = UINT64_MAX;                                                               \
                                                                                                    \
         for (unsigned int round = 0; round < ROUNDS; round++) {                                    \
+            before;                                                                                \
             const uint64_t start = clock();                                                        \
             code;                                                                                  \
             const uint64_t ticks = clock() - start;                                                \
@@ -135,11 +136,21 @@ static void apic_write(unsigned int offset, uint32_t value)
         print_decimal(least);                                                                      \
         print("\n");                                                                               \
     } while (0)
+#define MEASURE(name, code) MEASURE_AFTER(name, , code)
 
-static void measure_plain(void)
+/* Each in a page of its own: for a hypervisor that remembers where the last exit's code was. */
+#define OWN_PAGE __attribute__((noinline, aligned(4096)))
+
+static OWN_PAGE void cpuid_elsewhere(void)
+{
+    (void)cpuid(LEAF_FEATURES);
+}
+
+static OWN_PAGE void measure_plain(void)
 {
     MEASURE("nothing", );
     MEASURE("cpuid", (void)cpuid(LEAF_FEATURES));
+    MEASURE_AFTER("cpuid-after-another-page", cpuid_elsewhere(), (void)cpuid(LEAF_FEATURES));
     MEASURE("rdmsr-efer", (void)read_msr(MSR_EFER));
     MEASURE("rdmsr-fs-base", (void)read_msr(MSR_FS_BASE));
     MEASURE("out", outb(0x80, 0));
