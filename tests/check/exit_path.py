@@ -240,7 +240,9 @@ class Path:
             owners = [names[0] for names in zip(*([name for name, _ in chain] for chain in chains))
                       if len(set(names)) == 1]
             owner = owners[-1] if owners and owners[-1] != "??" else function.name
-            if owner in self.rules.names("loop"):
+            if owner in self.rules.names("end"):
+                self.ends.add(owner)
+            elif owner in self.rules.names("loop"):
                 self.loops[owner] = self.rules.names("loop")[owner]
             else:
                 line = places[min(loop)][len(owners) - 1][1]
