@@ -26,6 +26,7 @@ CALL = re.compile(r"^call[q]? ")
 INDIRECT = re.compile(r"^(call|jmp)q? +\*")
 REPEATED = re.compile(r"^rep[a-z]* (ins|movs|outs|lods|stos|cmps|scas)")
 LAST = re.compile(r"^(ret|jmp|iret|ud2|sysret|ljmp)")
+RETURN = re.compile(r"^i?ret")
 PUSH = re.compile(r"^push")
 TAKE = re.compile(r"^(?:sub +\$(0x[0-9a-f]+)|add +\$(0xffffffff[0-9a-f]{8})),%rsp$")
 GIVE = re.compile(r"^(?:add +\$0x[0-9a-f]{1,7},%rsp|sub +\$0xffffffff[0-9a-f]{8},%rsp|lea +-?0x[0-9a-f]+\(%rbp\),%rsp|"
@@ -170,8 +171,7 @@ class Path:
     def __init__(self, image, rules):
         self.image, self.rules = image, rules
         self.ends, self.cuts, self.wrong = set(), set(), []
-        self.loops = {}
-        self.seen = {}
+        self.loops, self.seen, self.returning = {}, {}, {}
 
     def refuse(self, function, address, what):
         places = self.image.lines([address])[address]
@@ -205,14 +205,29 @@ class Path:
         found = []
         if JUMP.match(text) and self.image.holder.get(self.image.target(text)) is function:
             found.append(self.image.target(text))
-        ends = CALL.match(text) and (called := self.image.holder.get(self.image.target(text))) and \
-            called.name in self.rules.names("end")
+        called = self.image.holder.get(self.image.target(text)) if CALL.match(text) else None
+        ends = called is not None and not self.returns(called)
         following = self.image.following.get(address)
         if not ends and not LAST.match(text) and following in function.instructions:
             found.append(following)
         if REPEATED.match(text):
             found.append(address)
         return found
+
+    def returns(self, function):
+        """Can it come back? What calls one that cannot goes no further."""
+        if function.address not in self.returning:
+            self.returning[function.address] = True
+            _, reached = back_edges(function.address, lambda address: self.successors(function, address))
+            self.returning[function.address] = function.name not in self.rules.names("end") and any(
+                RETURN.match(function.instructions[address]) or self.leads_out(function, address)
+                for address in reached)
+        return self.returning[function.address]
+
+    def leads_out(self, function, address):
+        text = function.instructions[address]
+        return bool(INDIRECT.match(text) and text.startswith("jmp") or
+                    JUMP.match(text) and self.image.holder.get(self.image.target(text)) is not function)
 
     def loops_of(self, function):
         """The instructions of each loop: what leads to its last one without passing its first."""
