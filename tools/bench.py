@@ -44,7 +44,8 @@ QUIET = "console=none"
 NATIVE, HVM = "dom0=native", "dom0=hvm"
 DEBUG = "loglevel=debug"
 RUN_SECONDS = 300
-# Where GRUB's `linux` command enters a kernel: its preferred address, in 32-bit mode.
+# Where GRUB's `linux` command enters a kernel, in 32-bit mode: its preferred address. What unpacks it moves out of the
+# way, so it is where the kernel proper begins, too, the way Linux without address randomisation does it.
 # Linux Documentation/arch/x86/boot.rst, "32-bit BOOT PROTOCOL".
 PREFERRED_ADDRESS = 0x1000000
 
@@ -53,6 +54,11 @@ PLAIN = ("", [])
 SVM = ("", ["-cpu", "qemu64,+svm,+npt"])
 SVM_IOMMU = (",kernel-irqchip=split", [*SVM[1], "-device", "amd-iommu"])
 DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+
+# Ways to userspace, beside each other.
+GRUB = "GRUB's linux"
+BERTH = {"Berth, native": NATIVE, "Berth, hvm": HVM}
+XEN = {"Xen, PVH": "PVH", "Xen, PV": "PV"}
 
 # Berth's answers to exits, in the order of include/abi/hypercall.h: how often a boot needed them.
 EXITS = {"CPUID": "hvm_cpuid", "MSR read": "hvm_msr_read", "MSR write": "hvm_msr_write", "hypercall": "hvm_hypercall",
@@ -79,6 +85,14 @@ class Counts(NamedTuple):
     def work(self):
         """Without the byte copies."""
         return self.total - self.moves
+
+
+class Way(NamedTuple):
+    """A way to start a kernel: where it begins, and where the kernel proper does, behind what unpacks it."""
+    iso: pathlib.Path
+    begin: int
+    kernel: int
+    platform: tuple
 
 
 def machine_arguments(memory, processors=1, shift=SHIFT, platform=PLAIN):
@@ -229,40 +243,36 @@ class Bench:
             functions[name] = functions.get(name, 0) + count
         return functions
 
-    def to_userspace(self, iso, mark, memory="1G", platform=PLAIN, shift=SHIFT, profile=False):
-        """Instructions from `mark` to power-off after userspace; and {address: count} of Berth's with `profile`."""
-        reached, counts, output = self.counted(iso, memory, [("begin", mark)], stop=False, platform=platform,
-                                               shift=shift, profile=profile)
+    def way(self, name, kernel):
+        """One of WAYS to start a kernel."""
+        if name == GRUB:
+            return Way(self.linux_iso(kernel), PREFERRED_ADDRESS, PREFERRED_ADDRESS, SVM)
+        if name in BERTH:
+            marks, _ = self.places(kernel, "1G", mode=BERTH[name])
+            return Way(self.berth_iso(kernel, f"{QUIET} {BERTH[name]}"), dict(marks)["entry"], PREFERRED_ADDRESS, SVM)
+        mode = XEN[name]
+        files = self.build / f"kernel/{kernel}/vmlinuz", KERNEL_CMDLINE, self.build / "initrd-quiet.gz"
+        return Way(peer.iso(self.folder / f"xen-{mode}-{kernel}.iso", self.build / "xen/xen", mode, *files), peer.ENTRY,
+                   peer.kernel_entry(files[0].read_bytes(), mode), SVM_IOMMU if mode == "PVH" else SVM)
+
+    def to_userspace(self, way, profile=False):
+        """Instructions from the first one to the kernel proper, from there to power-off behind userspace; and {address:
+        count} of Berth's with `profile`. On a machine of 1 GiB with one processor."""
+        marks = [("begin", way.begin), ("kernel", way.kernel)]
+        reached, counts, output = self.counted(way.iso, "1G", marks, stop=False, platform=way.platform, profile=profile)
         if "USERSPACE-OK" not in output:
             raise BenchError("userspace was not reached:\n" + output[-2000:])
-        return (reached["end"] - reached["begin"]).total, counts
+        return (reached["kernel"] - reached["begin"]).total, (reached["end"] - reached["kernel"]).total, counts
 
-    def through_berth(self, kernel, mode, memory="1G", **options):
-        """to_userspace() from Berth's first instruction."""
-        marks, _ = self.places(kernel, memory, mode=mode)
-        return self.to_userspace(self.berth_iso(kernel, f"{QUIET} {mode}"), dict(marks)["entry"], memory, **options)
+    def waits_before_kernel(self, way):
+        marks = [("begin", way.begin), ("kernel", way.kernel)]
+        short, long = (self.counted(way.iso, "1G", marks, stop=True, platform=way.platform, shift=shift)[0]
+                       for shift in (SHIFT, LONG_SHIFT))
+        return waited((short["kernel"] - short["begin"]).total, (long["kernel"] - long["begin"]).total)
 
     def exits(self, profile):
         """{reason: how often}, of Berth's instructions counted by address."""
         return {reason: profile.get(self.symbols[function], 0) for reason, function in EXITS.items()}
-
-    def peer_iso(self, kernel, mode):
-        return peer.iso(self.folder / f"xen-{mode}-{kernel}.iso", self.build / "xen/xen", mode,
-                        self.build / f"kernel/{kernel}/vmlinuz", KERNEL_CMDLINE, self.build / "initrd-quiet.gz")
-
-    def boots(self, kernel):
-        """(name, function that counts its instructions from entry to power-off) of each way to userspace."""
-        def berth(mode):
-            return lambda shift: self.through_berth(kernel, mode, platform=SVM, shift=shift)[0]
-
-        def xen(mode, platform):
-            return lambda shift: self.to_userspace(self.peer_iso(kernel, mode), peer.ENTRY, platform=platform,
-                                                   shift=shift)[0]
-
-        return [("GRUB's linux", lambda shift: self.to_userspace(self.linux_iso(kernel), PREFERRED_ADDRESS,
-                                                                 platform=SVM, shift=shift)[0]),
-                ("Berth, native", berth(NATIVE)), ("Berth, hvm", berth(HVM)),
-                ("Xen, PVH", xen("PVH", SVM_IOMMU)), ("Xen, PV", xen("PV", SVM))]
 
     def guest_costs(self, mode):
         """What the guest tests/guests/cost says: {name: instructions}, [counts of exits, before and after]."""
@@ -337,14 +347,17 @@ def report_hvm(bench):
 
 
 def report_userspace(bench, kernel):
-    print(f"\nto userspace and power-off ({kernel} kernel, 1G, 1 processor); work is without waits")
-    first = None
-    for name, count in bench.boots(kernel):
-        total, long = count(SHIFT), count(LONG_SHIFT)
-        work = total - waited(total, long)
-        first = first or (total, work)
-        print(f"  {name:<14} {total:>15,} {total / first[0]:>8.4f} {work:>15,} {work / first[1]:>8.4f}", flush=True)
-    _, profile = bench.through_berth(kernel, HVM, platform=SVM, profile=True)
+    print(f"\nto userspace and power-off ({kernel} kernel, 1G, 1 processor), without Xen's waits before the kernel")
+    print(f"  {'':<14} {'to the kernel proper':>21} {'from there':>15} {'ratio':>7} {'sum':>15} {'ratio':>7}")
+    first = profile = None
+    for name in [GRUB, *BERTH, *XEN]:
+        way = bench.way(name, kernel)
+        to_kernel, behind, counts = bench.to_userspace(way, profile=name in BERTH)
+        to_kernel -= bench.waits_before_kernel(way) if name in XEN else 0
+        first = first or (behind, to_kernel + behind)
+        print(f"  {name:<14} {to_kernel:>21,} {behind:>15,} {behind / first[0]:>7.4f} {to_kernel + behind:>15,} "
+              f"{(to_kernel + behind) / first[1]:>7.4f}", flush=True)
+        profile = counts or profile
     print("exits under hvm: " + ", ".join(f"{reason} {count:,}" for reason, count in bench.exits(profile).items()))
 
 
@@ -363,7 +376,7 @@ def main():
             arguments.phases.write_text(json.dumps(record) + "\n")
             return
         report(Bench(arguments.build), arguments.kernel, arguments.functions)
-    except (BenchError, mkiso.IsoError, OSError, subprocess.CalledProcessError) as error:
+    except (BenchError, mkiso.IsoError, peer.FetchError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"bench: {error}")
 
 
