@@ -66,7 +66,7 @@ check-all:
 	$(Q)$(SIDE_BY_SIDE) all
 	$(Q)$(SIDE_BY_SIDE) check-static
 	$(Q)$(MAKE) --no-print-directory reproducible
-	$(Q)$(SIDE_BY_SIDE) check-unit
+	$(Q)$(SIDE_BY_SIDE) check-unit check-lengths
 	$(Q)$(SIDE_BY_SIDE) coverage
 	$(Q)$(SIDE_BY_SIDE) fuzz-smoke
 	$(Q)$(MAKE) --no-print-directory check-qemu

@@ -29,11 +29,10 @@
 #include "x86/registers.h"
 #include "x86/stacks.h"
 
-#define ONES_PAGES       2
-#define KEPT_KNOWN_MOST  16
-#define KEPT_UNKNOWN     5
-#define TABLES_FOR_RANGE 4
-#define STACK_PAGES      (PROCESSOR_STACK_BYTES / PAGE_BYTES)
+#define ONES_PAGES      2
+#define KEPT_KNOWN_MOST 16
+#define KEPT_UNKNOWN    5
+#define STACK_PAGES     (PROCESSOR_STACK_BYTES / PAGE_BYTES)
 /* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
 #define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
 
@@ -142,7 +141,7 @@ static INIT bool apic_ready(const struct local_apic *apic)
 
 /*
  * What the tables take, before all that is kept is known: what has been taken of memory is; the image, Berth's page
- * tables, the block itself and perhaps some device are further ranges, each in two pages of 2 MiB and of 1 GiB at most.
+ * tables, the block itself and perhaps some device are further ranges, none larger than the image's slot.
  */
 static INIT uint64_t nested_room(void)
 {
@@ -151,7 +150,7 @@ static INIT uint64_t nested_room(void)
 
     kept[count++] = processors_start_page();
     nested_request.kept = (struct busy_list){kept, count};
-    return nested_bytes(&nested_request) + KEPT_UNKNOWN * TABLES_FOR_RANGE * PAGE_BYTES;
+    return nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES);
 }
 
 /* With EPT the guest's MTRRs have no say: the tables say what Berth finds in them. */
