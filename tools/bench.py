@@ -44,10 +44,12 @@ QUIET = "console=none"
 NATIVE, HVM = "dom0=native", "dom0=hvm"
 DEBUG = "loglevel=debug"
 RUN_SECONDS = 300
-# Where GRUB's `linux` command enters a kernel, in 32-bit mode: its preferred address. What unpacks it moves out of the
-# way, so it is where the kernel proper begins, too, the way Linux without address randomisation does it.
+# Where GRUB's `linux` command loads a kernel, and enters it in 32-bit mode: its preferred address. The 64-bit entry is
+# behind that. What unpacks a kernel moves out of the way, so the kernel proper begins where the file's was loaded, as
+# long as addresses are not randomised.
 # Linux Documentation/arch/x86/boot.rst, "32-bit BOOT PROTOCOL".
 PREFERRED_ADDRESS = 0x1000000
+ENTRY_64_OFFSET = 0x200
 
 # More words for the machine, and arguments. Xen's PVH mode wants an IOMMU.
 PLAIN = ("", [])
@@ -248,8 +250,9 @@ class Bench:
         if name == GRUB:
             return Way(self.linux_iso(kernel), PREFERRED_ADDRESS, PREFERRED_ADDRESS, SVM)
         if name in BERTH:
-            marks, _ = self.places(kernel, "1G", mode=BERTH[name])
-            return Way(self.berth_iso(kernel, f"{QUIET} {BERTH[name]}"), dict(marks)["entry"], PREFERRED_ADDRESS, SVM)
+            at = dict(self.places(kernel, "1G", mode=BERTH[name])[0])
+            iso = self.berth_iso(kernel, f"{QUIET} {BERTH[name]}")
+            return Way(iso, at["entry"], at["kernel"] - ENTRY_64_OFFSET, SVM)
         mode = XEN[name]
         files = self.build / f"kernel/{kernel}/vmlinuz", KERNEL_CMDLINE, self.build / "initrd-quiet.gz"
         return Way(peer.iso(self.folder / f"xen-{mode}-{kernel}.iso", self.build / "xen/xen", mode, *files), peer.ENTRY,
