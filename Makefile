@@ -26,6 +26,7 @@ MAKEFLAGS += --no-builtin-rules
 all: $(BUILD)/berth $(BUILD)/berth.efi
 
 VERSION := 0.1.0
+VERSION_NUMBERS := $(join -DBERTH_MAJOR= -DBERTH_MINOR= -DBERTH_PATCH=,$(subst ., ,$(VERSION)))
 # One abbreviation length everywhere, so that the same commit gives the same bytes whatever the clone looks like.
 GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
@@ -90,7 +91,7 @@ TARGET_CFLAGS := $(COMMON_CFLAGS) -O2 -g -m64 -fpie -mcmodel=small -fvisibility=
                  -mno-red-zone -mgeneral-regs-only -fno-jump-tables -fno-stack-protector -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer \
                  -fno-optimize-sibling-calls -fno-asynchronous-unwind-tables -fno-delete-null-pointer-checks \
                  -fcf-protection=none -fno-common \
-                 -ffile-prefix-map=$(CURDIR)=. -DBERTH_VERSION='"$(VERSION)"'
+                 -ffile-prefix-map=$(CURDIR)=. -DBERTH_VERSION='"$(VERSION)"' $(VERSION_NUMBERS)
 TARGET_ASFLAGS := -D__ASSEMBLY__ -Iinclude -I$(BUILD)/include -m64 -g -Wa,--fatal-warnings,--noexecstack \
                   -ffile-prefix-map=$(CURDIR)=.
 # GNU as assembles, whichever compiler drives it.

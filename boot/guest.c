@@ -1,5 +1,5 @@
 /*
- * The native guest: module 0 is its kernel, module 1 its initrd. Everything is decided before the first byte is
+ * The guest, native or not: module 0 is its kernel, module 1 its initrd. Everything is decided before the first byte is
  * written, so that an error leaves the loader's copies as they were.
  */
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include "start.h"
 #include "stop.h"
 #include "x86/address_map.h"
+#include "x86/paging.h"
 #include "x86/ports.h"
 #include "zeropage.h"
 
@@ -23,23 +24,6 @@ enum {
     MODULE_INITRD,
     MODULES_USED,
 };
-
-void guest_choose(enum dom0_mode mode)
-{
-    switch (mode) {
-    case DOM0_NATIVE:
-        return;
-    case DOM0_AUTO:
-        log_info("dom0: auto is native, the only mode of this build");
-        return;
-    case DOM0_HVM:
-    case DOM0_PVH:
-    case DOM0_PV:
-        break;
-    }
-    fatal("this build cannot run the kernel in the wanted dom0= mode",
-          "use dom0=native or dom0=auto");
-}
 
 /* Modules are read and moved below: they have to be memory, and each its own. */
 static void modules_check(const struct boot_info *info, const struct memmap *map,
@@ -102,15 +86,61 @@ paddr_t guest_rsdp(const struct boot_info *info)
     return rsdp;
 }
 
-struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
-                                  const struct memmap *map, struct prange image,
-                                  struct busy_list others)
+/* What the kernel cannot be told, or does not take. */
+static void limits_report(const struct zeropage_request *page)
+{
+    const uint32_t entries = zeropage_e820_entries(page->map, page->kept);
+
+    if (strlen(page->cmdline) > page->kernel->cmdline_bytes) {
+        log_warning("the kernel takes only the first %u characters of its command line",
+                    page->kernel->cmdline_bytes);
+    }
+    if (page->kernel->protocol < BOOT_PROTOCOL_2_09 && entries > E820_ENTRIES_IN_ZERO_PAGE) {
+        log_warning("the kernel takes only the first %d of the memory map's %u entries",
+                    E820_ENTRIES_IN_ZERO_PAGE, entries);
+    }
+    if (page->efi->system_table_pa != 0 && !zeropage_hands_on_efi(page->kernel, page->efi)) {
+        log_info("efi: the kernel cannot use 32-bit firmware: it gets no runtime services");
+    }
+    if (page->rsdp.pa == 0 && !zeropage_hands_on_efi(page->kernel, page->efi)) {
+        log_warning("no ACPI tables were found: the kernel has to do without");
+    }
+}
+
+/* The zero page's block, and behind it what a kernel inside a virtual machine is entered with. */
+static uint64_t handoff_bytes(const struct guest *guest)
+{
+    const uint64_t bytes = zeropage_bytes(&guest->page);
+
+    return guest->is_virtual
+               ? align_up(bytes, PAGE_BYTES) + entry_tables_bytes(&guest->entry_tables)
+               : bytes;
+}
+
+/* Now that everything has its place. */
+static void places_note(struct guest *guest, struct prange image)
+{
+    guest->page.initrd = guest->place.initrd;
+    guest->page.kernel_load = (paddr_t){guest->place.kernel};
+    guest->page.block = (paddr_t){guest->place.handoff.start};
+    guest->entry_tables.block.pa =
+        guest->place.handoff.start + align_up(zeropage_bytes(&guest->page), PAGE_BYTES);
+    guest->entry = (struct native_entry){
+        .image = {image.start},
+        .zero_page = guest->page.block,
+        .kernel = guest->page.kernel_load,
+        .entry_64 = guest->kernel->entry_64,
+    };
+}
+
+struct guest guest_prepare(const struct guest_setting *setting)
 {
     static struct bzimage kernel;
+    const struct boot_info *const info = setting->info;
     const struct boot_module *file = &info->modules[MODULE_KERNEL];
-    struct native_guest guest = {.kernel = &kernel};
+    struct guest guest = {.kernel = &kernel, .is_virtual = setting->is_virtual};
 
-    modules_check(info, map, image);
+    modules_check(info, setting->map, setting->image);
     require(bzimage_parse(physmap_low((paddr_t){file->bytes.start}), prange_bytes(file->bytes),
                           &kernel));
     guest.kernel_payload.start = file->bytes.start + kernel.payload_offset;
@@ -118,37 +148,24 @@ struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
     if (info->module_count > MODULE_INITRD) {
         guest.initrd = info->modules[MODULE_INITRD].bytes;
     }
-    if (strlen(file->args) > kernel.cmdline_bytes) {
-        log_warning("the kernel takes only the first %u characters of its command line",
-                    kernel.cmdline_bytes);
-    }
-
-    if (kernel.protocol < BOOT_PROTOCOL_2_09 &&
-        zeropage_e820_entries(map) > E820_ENTRIES_IN_ZERO_PAGE) {
-        log_warning("the kernel takes only the first %d of the memory map's %u entries",
-                    E820_ENTRIES_IN_ZERO_PAGE, zeropage_e820_entries(map));
-    }
-
-    if (info->efi.system_table_pa != 0 && !zeropage_hands_on_efi(&kernel, &info->efi)) {
-        log_info("efi: the kernel cannot use 32-bit firmware: it gets no runtime services");
-    }
-
-    if (rsdp.pa == 0 && !zeropage_hands_on_efi(&kernel, &info->efi)) {
-        log_warning("no ACPI tables were found: the kernel has to do without");
-    }
-
     guest.page = (struct zeropage_request){
         .kernel_file = physmap_low((paddr_t){file->bytes.start}),
         .kernel_file_bytes = prange_bytes(file->bytes),
         .kernel = &kernel,
         .cmdline = file->args,
-        .map = map,
-        .rsdp = rsdp,
+        .map = setting->map,
+        .kept = setting->is_virtual ? setting->others : (struct busy_list){NULL, 0},
+        .rsdp = setting->rsdp,
         .efi = &info->efi,
         .framebuffer = display(info),
     };
+    guest.entry_tables = (struct entry_tables_request){
+        .entry_64 = kernel.entry_64,
+        .has_1gib_pages = setting->has_1gib_pages,
+    };
+    limits_report(&guest.page);
     const struct guest_needs needs = {
-        .image = image,
+        .image = setting->image,
         .kernel_file = file->bytes,
         .kernel_bytes = kernel.init_bytes,
         .kernel_preferred = kernel.preferred,
@@ -156,24 +173,16 @@ struct native_guest guest_prepare(const struct boot_info *info, paddr_t rsdp,
         .kernel_relocatable = kernel.relocatable,
         .initrd = guest.initrd,
         .initrd_below = kernel.initrd_below,
-        .handoff_bytes = zeropage_bytes(&guest.page),
-        .others = others,
+        .handoff_bytes = handoff_bytes(&guest),
+        .others = setting->others,
     };
 
-    require(placement_guest(map, &needs, &guest.place));
-    guest.page.initrd = guest.place.initrd;
-    guest.page.kernel_load = (paddr_t){guest.place.kernel};
-    guest.page.block = (paddr_t){guest.place.handoff.start};
-    guest.entry = (struct native_entry){
-        .image = {image.start},
-        .zero_page = guest.page.block,
-        .kernel = guest.page.kernel_load,
-        .entry_64 = kernel.entry_64,
-    };
+    require(placement_guest(setting->map, &needs, &guest.place));
+    places_note(&guest, setting->image);
     return guest;
 }
 
-static void initrd_move(const struct native_guest *guest)
+static void initrd_move(const struct guest *guest)
 {
     if (guest->place.initrd.start != guest->initrd.start) {
         if (guest->place.initrd.end > IDENTITY_MAP_BYTES && !page_tables_add(guest->place.initrd)) {
@@ -184,7 +193,7 @@ static void initrd_move(const struct native_guest *guest)
     }
 }
 
-void guest_put_in_place(const struct native_guest *guest)
+void guest_put_in_place(const struct guest *guest)
 {
     /* First, while the kernel's file, from which its header comes, is whole. */
     zeropage_build(&guest->page, physmap_low(guest->page.block),
@@ -196,5 +205,9 @@ void guest_put_in_place(const struct native_guest *guest)
                  prange_bytes(guest->kernel_payload));
     if (!guest->place.initrd_first) {
         initrd_move(guest);
+    }
+    if (guest->is_virtual) {
+        entry_tables_build(&guest->entry_tables, physmap_low(guest->entry_tables.block));
+        require(hvm_build(guest->page.kept));
     }
 }

@@ -252,16 +252,25 @@ void report_cpu(uint32_t online)
     log_info("cpu: %u online", online);
 }
 
-void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place)
+void report_dom0(const char *mode, const struct bzimage *kernel, paddr_t entry,
+                 const struct guest_placement *place)
 {
     if (place->initrd.start == place->initrd.end) {
-        log_info("dom0: mode=native kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=none",
+        log_info("dom0: mode=%s kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=none", mode,
                  kernel->version, entry.pa, place->handoff.start);
         return;
     }
-    log_info("dom0: mode=native kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=0x%lx-0x%lx",
+    log_info("dom0: mode=%s kernel=\"%s\" entry=0x%lx zero-page=0x%lx initrd=0x%lx-0x%lx", mode,
              kernel->version, entry.pa, place->handoff.start, place->initrd.start,
              last_byte(place->initrd));
+}
+
+void report_hvm(const char *name, uint32_t processors, const struct kept_memory *kept)
+{
+    log_info("hvm: %s, %u processors, kept %lu KiB: image %lu, tables %lu, processors %lu, nested "
+             "tables %lu",
+             name, processors, kept->all / KIB(1), kept->image / KIB(1), kept->tables / KIB(1),
+             kept->processors / KIB(1), kept->nested / KIB(1));
 }
 
 NORETURN void fatal(const char *what, const char *remedy)
@@ -377,6 +386,15 @@ static NORETURN void fatal_status(struct status status)
         break;
     case PAGES_NO_EXTENT:
         log_error("no memory is left to note down what becomes of 0x%lx - add memory", at);
+        break;
+    case HVM_APIC_OUT_OF_REACH:
+        log_error("the local APIC at 0x%lx lies in RAM or above 4 GiB - use dom0=native", at);
+        break;
+    case NESTED_NO_ROOM:
+        log_error("nested page tables need 0x%lx bytes more - report this defect", at);
+        break;
+    case NESTED_BAD_RANGE:
+        log_error("memory at 0x%lx cannot be kept from the guest - report this defect", at);
         break;
     case KERNEL_NOT_BZIMAGE:
         log_error("module 0 is not a Linux kernel (bzImage) - give the kernel as the first module");

@@ -200,11 +200,12 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
 }
 
 /* Room for the final page tables and, at its end, for the page allocator's first extents. */
-static struct prange tables_room(const struct boot_info *info, const struct memmap *map,
-                                 struct prange image, uint32_t devices, uint32_t processors)
+static struct prange tables_room(const struct boot_info *info, const struct cpu_caps *caps,
+                                 const struct memmap *map, struct prange image, uint64_t ram_below,
+                                 uint32_t devices, uint32_t processors)
 {
-    const uint64_t bytes =
-        page_tables_bytes(map, devices, processors) + page_alloc_bytes(map, BUSY_MAX);
+    const uint64_t bytes = page_tables_bytes(map, caps, ram_below, devices, processors) +
+                           page_alloc_bytes(map, BUSY_MAX);
     struct prange room;
 
     require(placement_tables(map, image, modules_busy(info), bytes, &room));
@@ -216,15 +217,22 @@ static struct prange extents_room(const struct memmap *map, struct prange tables
     return (struct prange){tables.end - page_alloc_bytes(map, BUSY_MAX), tables.end};
 }
 
+/* Who stays below a guest follows its pointers, to wherever there is RAM. */
+static uint64_t ram_mapped(const struct hvm_choice *hvm)
+{
+    return hvm->support.usable ? PHYSMAP_END : IDENTITY_MAP_BYTES;
+}
+
 /* From the boot tables to the final ones. Returns tables_room(). */
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
-                                  const struct memmap *map, struct prange image,
+                                  const struct memmap *map, struct prange image, uint64_t ram_below,
                                   uint32_t processors)
 {
     const struct device_list devices = console_devices(map, caps->physical_bits);
-    const struct prange room = tables_room(info, map, image, devices.count, processors);
+    const struct prange room =
+        tables_room(info, caps, map, image, ram_below, devices.count, processors);
 
-    if (!page_tables_build(map, caps, (paddr_t){image.start}, devices,
+    if (!page_tables_build(map, caps, ram_below, (paddr_t){image.start}, devices,
                            (struct prange){room.start, extents_room(map, room).start})) {
         fatal("the page tables do not fit the memory counted for them", "report this defect");
     }
@@ -248,13 +256,36 @@ static struct busy_list guest_busy(struct prange tables)
     return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
 }
 
-/* Where the guest is going to be, no page is taken from now on. */
-static void guest_reserve(const struct native_guest *guest)
+/* What Berth keeps when it stays, and a line about it. */
+static struct busy_list stage_kept(const struct hvm_choice *hvm, struct prange image,
+                                   struct prange tables, uint32_t processors)
 {
+    const struct busy_list kept = hvm_kept(image, tables);
+    const struct kept_memory memory = hvm_kept_memory(kept, image, tables);
+
+    report_hvm(hvm->support.name, processors, &memory);
+    return kept;
+}
+
+/* Where a native guest is going to be, no page is taken from now on; beside a virtual one none is taken at all. */
+static void guest_reserve(const struct guest *guest)
+{
+    if (guest->is_virtual) {
+        return;
+    }
     require(pages_reserve(
         (struct prange){guest->place.kernel, guest->place.kernel + guest->kernel->init_bytes}));
     require(pages_reserve(guest->place.initrd));
     require(pages_reserve(guest->place.handoff));
+}
+
+/* What the command line says of the mode: by itself, because the words take much of the stack. */
+static NOINLINE struct hvm_choice rehearsal_choice(const struct boot_info *info)
+{
+    struct options options;
+
+    options_parse(info->cmdline, &options);
+    return hvm_choose(options.dom0);
 }
 
 void start_rehearse(const struct entry_regs *regs)
@@ -262,20 +293,45 @@ void start_rehearse(const struct entry_regs *regs)
     const struct boot_info *info = &boot_info_storage;
     const struct cpu_caps caps = cpu_caps_read();
     const struct memmap *map;
+    struct hvm_choice hvm;
     struct prange image;
 
     require(boot_info_fill(regs, &boot_info_storage));
     map = stage_memmap(info, &caps);
     image = image_at(image_target(regs, info, map));
-    guest_prepare(
-        info, guest_rsdp(info), map, image,
-        guest_busy(tables_room(info, map, image, PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX)));
+    hvm = rehearsal_choice(info);
+    guest_prepare(&(struct guest_setting){
+        .info = info,
+        .rsdp = guest_rsdp(info),
+        .map = map,
+        .image = image,
+        .others = guest_busy(tables_room(info, &caps, map, image, ram_mapped(&hvm),
+                                         PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX)),
+        .is_virtual = hvm.support.usable,
+        .has_1gib_pages = caps.has_1gib_pages,
+    });
 }
 
 /* Measuring the counter may take a millisecond or two: only for those who read what comes of it. */
 static struct tsc_rate stage_clock(const struct options *options)
 {
     return tsc_rate_find(options->log_level >= LOG_INFO);
+}
+
+/* A native guest starts the other processors itself. */
+static void others_leave(const struct guest *guest)
+{
+    if (!guest->is_virtual) {
+        stage_processors_end();
+    }
+}
+
+static NORETURN void stage_start(const struct hvm_choice *hvm, const struct guest *guest)
+{
+    if (guest->is_virtual) {
+        stage_hvm(hvm, guest);
+    }
+    stage_handover(&guest->entry);
 }
 
 NORETURN void __start_xen(const struct entry_regs *regs)
@@ -304,28 +360,43 @@ NORETURN void __start_xen(const struct entry_regs *regs)
 
     console_acpi(acpi, map);
     const struct prange ebda = bios_memory(info);
-    const struct prange tables = stage_paging(info, &caps, map, image, acpi->processors_enabled);
+    const struct hvm_choice hvm = hvm_choose(options.dom0);
+    const struct prange tables =
+        stage_paging(info, &caps, map, image, ram_mapped(&hvm), acpi->processors_enabled);
     phase_end(PHASE_PAGING);
 
     const struct busy_list busy = all_busy(info, image, tables, ebda);
 
     stage_memory(map, busy, tables);
-    report_cpu(stage_processors(acpi, map, busy));
+    const uint32_t online = stage_processors(acpi, map, busy);
+    report_cpu(online);
     phase_end(PHASE_PROCESSORS);
     debug_fault_raise(&options);
-    guest_choose(options.dom0);
 
-    const struct native_guest guest = guest_prepare(info, rsdp, map, image, guest_busy(tables));
+    const struct hvm_request request = {hvm.format, map, &caps, online,
+                                        options.halt_on_triple_fault};
+    const bool is_virtual = guest_choose(options.dom0, &hvm, &request);
+    const struct guest_setting setting = {
+        .info = info,
+        .rsdp = rsdp,
+        .map = map,
+        .image = image,
+        .others = is_virtual ? stage_kept(&hvm, image, tables, online) : guest_busy(tables),
+        .is_virtual = is_virtual,
+        .has_1gib_pages = caps.has_1gib_pages,
+    };
+    const struct guest guest = guest_prepare(&setting);
 
     guest_reserve(&guest);
-    report_dom0(guest.kernel, native_entry_point(&guest.entry), &guest.place);
+    report_dom0(is_virtual ? "hvm" : "native", guest.kernel, native_entry_point(&guest.entry),
+                &guest.place);
     phase_end(PHASE_KERNEL);
-    stage_processors_end();
+    others_leave(&guest);
     report_pages();
     guest_put_in_place(&guest);
     phase_end(PHASE_PLACE);
     const struct tsc_rate rate = stage_clock(&options);
     phase_end(PHASE_CLOCK);
     report_times(stamps, processors_stamps(), &rate, tsc_is_invariant());
-    stage_handover(&guest.entry);
+    stage_start(&hvm, &guest);
 }

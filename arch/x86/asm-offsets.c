@@ -6,6 +6,7 @@
 
 #include "boot_info.h"
 #include "efi32.h"
+#include "guest_state.h"
 #include "processors.h"
 #include "trap.h"
 #include "ways.h"
@@ -55,6 +56,21 @@ void asm_offsets(void)
     DEFINE(START_IDS, offsetof(struct processors_start_info, apic_ids));
     DEFINE(START_APIC, offsetof(struct processors_start_info, apic_registers));
     DEFINE(START_IDT, offsetof(struct processors_start_info, idt_limit));
+
+    DEFINE(GUEST_RCX, offsetof(struct guest_state, gpr[GPR_CX]));
+    DEFINE(GUEST_RDX, offsetof(struct guest_state, gpr[GPR_DX]));
+    DEFINE(GUEST_RBX, offsetof(struct guest_state, gpr[GPR_BX]));
+    DEFINE(GUEST_RBP, offsetof(struct guest_state, gpr[GPR_BP]));
+    DEFINE(GUEST_RSI, offsetof(struct guest_state, gpr[GPR_SI]));
+    DEFINE(GUEST_RDI, offsetof(struct guest_state, gpr[GPR_DI]));
+    DEFINE(GUEST_R8, offsetof(struct guest_state, gpr[GPR_8]));
+    DEFINE(GUEST_R9, offsetof(struct guest_state, gpr[GPR_8 + 1]));
+    DEFINE(GUEST_R10, offsetof(struct guest_state, gpr[GPR_8 + 2]));
+    DEFINE(GUEST_R11, offsetof(struct guest_state, gpr[GPR_8 + 3]));
+    DEFINE(GUEST_R12, offsetof(struct guest_state, gpr[GPR_8 + 4]));
+    DEFINE(GUEST_R13, offsetof(struct guest_state, gpr[GPR_8 + 5]));
+    DEFINE(GUEST_R14, offsetof(struct guest_state, gpr[GPR_8 + 6]));
+    DEFINE(GUEST_R15, offsetof(struct guest_state, gpr[GPR_8 + 7]));
 
     DEFINE(TRAP_RAX, offsetof(struct trap_frame, rax));
     DEFINE(TRAP_RBX, offsetof(struct trap_frame, rbx));

@@ -177,6 +177,17 @@ static bool parse_dom0(struct parser *parser, const char *value)
     return true;
 }
 
+static bool parse_triple_fault(struct parser *parser, const char *value)
+{
+    const int found = find_name("reset halt", value, strlen(value));
+
+    if (found < 0) {
+        return false;
+    }
+    parser->out->halt_on_triple_fault = found == 1;
+    return true;
+}
+
 /* Pass over the prefix, if there is one. */
 static bool skip_prefix(const char **value, const char *prefix)
 {
@@ -247,6 +258,7 @@ enum option {
     OPTION_CONSOLE,
     OPTION_LOGLEVEL,
     OPTION_DOM0,
+    OPTION_TRIPLE_FAULT,
     OPTION_DEBUG,
     OPTION_PANIC,
     OPTION_REBOOT,
@@ -276,6 +288,8 @@ static bool apply_value(struct parser *parser, enum option option, const char *v
         return parse_loglevel(parser, value);
     case OPTION_DOM0:
         return parse_dom0(parser, value);
+    case OPTION_TRIPLE_FAULT:
+        return parse_triple_fault(parser, value);
     default:
         return parse_debug(parser, value);
     }
@@ -290,8 +304,8 @@ static bool apply_word(struct parser *parser, const char *word, enum option_defe
     while (word[name_bytes] != '\0' && word[name_bytes] != '=') {
         name_bytes++;
     }
-    option =
-        find_name("com1 com2 console loglevel dom0 debug panic reboot noreboot", word, name_bytes);
+    option = find_name("com1 com2 console loglevel dom0 triple-fault debug panic reboot noreboot",
+                       word, name_bytes);
     if (option < 0) {
         *defect = OPTION_UNKNOWN;
         return false;
@@ -347,6 +361,7 @@ void options_parse(const char *cmdline, struct options *out)
     out->com[1].line = serial_default(COM2_PORT);
     out->log_level = LOG_INFO;
     out->dom0 = DOM0_AUTO;
+    out->halt_on_triple_fault = false;
     out->after_error = (struct after_error){.action = AFTER_ERROR_HALT};
     out->debug_fault = DEBUG_NONE;
     out->debug_vector = 0;

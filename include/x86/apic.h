@@ -23,6 +23,7 @@
 #define MSR_X2APIC(offset) (UC(0x800) + (offset) / 16)
 #define X2APIC_ID_SHIFT    32 /* of a destination in the command */
 
+#define APIC_SPURIOUS_RESET   UC(0xff)  /* behind a reset: not enabled */
 #define APIC_SOFTWARE_ENABLED UC(0x100) /* in APIC_SPURIOUS, beside a vector */
 
 /* A command: the vector in bits 0 to 7, one of four kinds, and how. */

@@ -55,9 +55,27 @@
 #define L2_SHIFT 21
 #define L3_SHIFT 30
 #define L4_SHIFT 39
+#define L5_SHIFT 48 /* with CR4.LA57 */
+
+#define SLOT_BITS 9 /* of an address for each level */
 
 #define L2_PAGE_BYTES UC(0x200000)
 #define L3_PAGE_BYTES UC(0x40000000)
+
+/* CR3 of PAE paging outside long mode points to four entries: SDM volume 3A, table 4-7. */
+#define CR3_PAE_ADDRESS UC(0xffffffe0)
+
+/*
+ * 32-bit paging: SDM volume 3A, section 4.3. A 4 MiB page has bits 39 to 32 of its address in bits 20 to 13 of its
+ * entry (PSE-36).
+ */
+#define PT32_ENTRIES  1024
+#define PTE32_BYTES   4
+#define PTE32_ADDRESS UC(0xfffff000)
+#define L2_32_SHIFT   22
+#define L2_32_OFFSET  UC(0x3fffff)
+#define PSE36_SHIFT   13
+#define PSE36_MASK    UC(0xff)
 
 #define L1_SLOT(va) (((va) >> L1_SHIFT) & 511)
 #define L2_SLOT(va) (((va) >> L2_SHIFT) & 511)

@@ -8,9 +8,17 @@
 
 #include "x86/const.h"
 
+#define EFLAGS_CF  UC(0x1)
 #define EFLAGS_MBS UC(0x2) /* bit 1 always reads as one */
+#define EFLAGS_PF  UC(0x4)
+#define EFLAGS_AF  UC(0x10)
+#define EFLAGS_ZF  UC(0x40)
+#define EFLAGS_SF  UC(0x80)
+#define EFLAGS_TF  UC(0x100)
 #define EFLAGS_IF  UC(0x200)
 #define EFLAGS_DF  UC(0x400)
+#define EFLAGS_OF  UC(0x800)
+#define EFLAGS_RF  UC(0x10000)
 #define EFLAGS_ID  UC(0x200000)
 
 #define CR0_PE UC(0x00000001)
@@ -21,6 +29,7 @@
 #define CR0_CD UC(0x40000000)
 #define CR0_PG UC(0x80000000)
 
+#define CR4_PSE        UC(0x00000010)
 #define CR4_PAE        UC(0x00000020)
 #define CR4_MCE        UC(0x00000040)
 #define CR4_PGE        UC(0x00000080)
@@ -31,12 +40,23 @@
 #define CR4_SMEP       UC(0x00100000)
 #define CR4_SMAP       UC(0x00200000)
 
+/* Debug registers behind a reset: SDM volume 3A, table 10-1. */
+#define DR6_INITIAL UC(0xffff0ff0)
+#define DR6_STEP    UC(0x4000)
+#define DR7_INITIAL UC(0x400)
+
+#define REAL_LIMIT UC(0xffff) /* of a segment in real mode */
+
+#define INVD_BYTES 2 /* the instruction's */
+
 #define MXCSR_DEFAULT 0x1f80 /* all exceptions masked */
 
-#define MSR_EFER UC(0xc0000080)
-#define EFER_LME UC(0x100)
-#define EFER_LMA UC(0x400)
-#define EFER_NXE UC(0x800)
+#define MSR_EFER   UC(0xc0000080)
+#define EFER_SCE   UC(0x1)
+#define EFER_LME   UC(0x100)
+#define EFER_LMA   UC(0x400)
+#define EFER_NXE   UC(0x800)
+#define EFER_FFXSR UC(0x4000)
 
 #define MSR_FS_BASE UC(0xc0000100)
 #define MSR_GS_BASE UC(0xc0000101)
@@ -69,6 +89,8 @@
 #define CPUID_VENDOR         UC(0)
 #define CPUID_INTEL_ECX      UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */
 #define CPUID_FEATURE        UC(1)
+#define CPUID_VMX_BIT        5  /* 1, ecx */
+#define CPUID_X2APIC_BIT     21 /* 1, ecx */
 #define CPUID_HYPERVISOR_BIT 31 /* 1, ecx */
 #define CPUID_APIC_BIT       9  /* 1, edx */
 #define CPUID_MTRR_BIT       12 /* 1, edx */
@@ -91,6 +113,8 @@
 #define CPUID_EXT_ADDRESS       UC(0x80000008)
 #define CPUID_EXT_NX_BIT        20 /* 0x80000001, edx */
 #define CPUID_EXT_1GIB_BIT      26 /* 0x80000001, edx */
+#define CPUID_EXT_SYSCALL_BIT   11 /* 0x80000001, edx */
+#define CPUID_EXT_FFXSR_BIT     25 /* 0x80000001, edx */
 #define CPUID_EXT_LM_BIT        29 /* 0x80000001, edx */
 #define CPUID_EXT_INVARIANT_BIT                                                                    \
     8 /* 0x80000007, edx: the time-stamp counter never changes its speed */

@@ -6,8 +6,11 @@
 #define X86_VECTORS_H
 
 #define VECTOR_DE    0
+#define VECTOR_DB    1
 #define VECTOR_NMI   2
+#define VECTOR_UD    6
 #define VECTOR_DF    8
+#define VECTOR_GP    13
 #define VECTOR_PF    14
 #define VECTOR_MC    18
 #define VECTOR_COUNT 32

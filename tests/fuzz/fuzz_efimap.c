@@ -4,6 +4,8 @@
  */
 #include "sound.h"
 
+#include "abi/efi_memory.h"
+#include "abi/linux_boot.h"
 #include "efi_handoff.h"
 #include "memmap.h"
 #include "zeropage.h"
@@ -33,7 +35,43 @@ static void require_ranges(void)
     }
 }
 
-static void require_zero_page(const struct memmap *map)
+/* Something to keep, at places that inputs have descriptors at. */
+static const struct prange kept[] = {
+    {0x9f000, 0xa0000}, {0x100000, 0x101000}, {0x200000, 0x300000}};
+#define KEPT (sizeof(kept) / sizeof(kept[0]))
+
+/* What is given away as memory is not kept. */
+static void require_apart(uint32_t type, uint32_t reserved, uint64_t start, uint64_t end)
+{
+    for (size_t i = 0; i < KEPT; i++) {
+        require(type == reserved || !prange_overlaps(kept[i], (struct prange){start, end}));
+    }
+}
+
+static void require_kept(const uint8_t *block)
+{
+    const struct boot_params *params = (const struct boot_params *)block;
+    const uint8_t *efi_map = block + params->efi_info.efi_memmap;
+
+    for (unsigned int i = 0; i < params->e820_entries; i++) {
+        const struct e820_entry *entry = &params->e820_table[i];
+
+        require_apart(entry->type, E820_TYPE_RESERVED, entry->addr, entry->addr + entry->size);
+    }
+    for (uint32_t at = 0; at < params->efi_info.efi_memmap_size;
+         at += params->efi_info.efi_memdesc_size) {
+        struct efi_memory_descriptor descriptor;
+        uint64_t most;
+
+        memcpy(&descriptor, efi_map + at, sizeof(descriptor));
+        most = (UINT64_MAX - descriptor.physical_start) / EFI_PAGE_BYTES;
+        most = descriptor.pages < most ? descriptor.pages : most;
+        require_apart(descriptor.type, EFI_TYPE_RESERVED, descriptor.physical_start,
+                      descriptor.physical_start + most * EFI_PAGE_BYTES);
+    }
+}
+
+static void require_zero_page(const struct memmap *map, struct busy_list list)
 {
     const char kernel_file[4096] = {0};
     const struct bzimage kernel = {
@@ -44,14 +82,18 @@ static void require_zero_page(const struct memmap *map)
         .kernel = &kernel,
         .cmdline = "console=ttyS0",
         .map = map,
+        .kept = list,
         .framebuffer = &info.framebuffer,
         .efi = &info.efi,
     };
     uint64_t bytes = zeropage_bytes(&request);
     uint8_t *block = malloc(bytes);
 
-    require(block && zeropage_e820_entries(map) <= map->count);
+    require(block && zeropage_e820_entries(map, list) <= map->count + 2 * list.count);
     zeropage_build(&request, block, bytes);
+    if (list.count != 0) {
+        require_kept(block);
+    }
     require(strcmp((const char *)block + bytes - sizeof("console=ttyS0"), "console=ttyS0") == 0);
     free(block);
 }
@@ -82,7 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(info.range_count <= info.efi.map_bytes / info.efi.map_descriptor_bytes);
     if (is_ok(memmap_build(&info, PHYSICAL_BITS, &scratch, &map))) {
         require(map.repairs.unknown == 0);
-        require_zero_page(&map);
+        require_zero_page(&map, (struct busy_list){NULL, 0});
+        require_zero_page(&map, (struct busy_list){kept, KEPT});
     }
     return 0;
 }

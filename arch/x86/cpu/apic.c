@@ -14,6 +14,7 @@
 
 static bool x2apic;
 static volatile uint32_t *page;
+static bool used;
 
 struct local_apic local_apic_detect(void)
 {
@@ -34,6 +35,12 @@ void local_apic_use(const struct local_apic *apic)
 {
     x2apic = apic->x2apic;
     page = x2apic ? 0 : physmap_low(apic->registers);
+    used = true;
+}
+
+bool local_apic_is_used(void)
+{
+    return used;
 }
 
 static uint32_t register_read(uint32_t offset)
@@ -60,6 +67,11 @@ uint32_t local_apic_id(void)
 void local_apic_open(uint8_t vector)
 {
     register_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLED | vector);
+}
+
+void local_apic_close(void)
+{
+    register_write(APIC_SPURIOUS, APIC_SPURIOUS_RESET);
 }
 
 void local_apic_end(void)

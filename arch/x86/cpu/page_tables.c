@@ -22,12 +22,14 @@ extern const uint64_t boot_page_table_l4[];
 
 static struct page_pool pool;
 static uint32_t pages_before_lending;
+static uint64_t ram_mapped_below;
 static paddr_t image_mapped; /* while the final tables are in force */
 
-INIT uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t processors)
+INIT uint64_t page_tables_bytes(const struct memmap *map, const struct cpu_caps *caps,
+                                uint64_t ram_below, uint32_t devices, uint32_t processors)
 {
-    const struct prange high = {IDENTITY_MAP_BYTES, UINT64_MAX};
-    uint64_t pages = paging_pages_for_ram(map, IDENTITY_MAP_BYTES);
+    const struct prange high = {ram_below, UINT64_MAX};
+    uint64_t pages = paging_pages_for_ram(map, ram_below, caps->has_1gib_pages);
 
     pages += PAGING_PAGES_FOR_SMALL; /* the image */
     pages += PAGING_PAGES_FOR_SMALL; /* the screen */
@@ -102,8 +104,9 @@ static INIT bool devices_map(struct device_list list, bool combines_writes)
     return fits;
 }
 
-INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
-                            struct device_list devices, struct prange room)
+INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps,
+                            uint64_t ram_below, paddr_t image, struct device_list devices,
+                            struct prange room)
 {
     pool = (struct page_pool){
         .tables = physmap_low((paddr_t){room.start}),
@@ -115,9 +118,10 @@ INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *cap
 
     paging_start(&pool);
     if (!image_map(image) || !screen_map(map) || !devices_map(devices, caps->combines_writes) ||
-        !paging_map_ram(&pool, map, IDENTITY_MAP_BYTES, DIRECT_MAP_START, PTE_DATA)) {
+        !paging_map_ram(&pool, map, ram_below, DIRECT_MAP_START, PTE_DATA)) {
         return false;
     }
+    ram_mapped_below = ram_below;
     image_mapped = image;
     page_tables_use(room.start);
     return true;
@@ -126,11 +130,11 @@ INIT bool page_tables_build(const struct memmap *map, const struct cpu_caps *cap
 bool page_tables_add(struct prange range)
 {
     const uint64_t start =
-        range.start < IDENTITY_MAP_BYTES ? IDENTITY_MAP_BYTES : align_down(range.start, PAGE_BYTES);
+        range.start < ram_mapped_below ? ram_mapped_below : align_down(range.start, PAGE_BYTES);
+    const uint64_t end = align_up(range.end, PAGE_BYTES);
 
-    return paging_map(&pool,
-                      (struct page_mapping){DIRECT_MAP_START + start, start,
-                                            align_up(range.end, PAGE_BYTES) - start, PTE_DATA});
+    return end <= start || paging_map(&pool, (struct page_mapping){DIRECT_MAP_START + start, start,
+                                                                   end - start, PTE_DATA});
 }
 
 bool page_tables_add_device(paddr_t page)

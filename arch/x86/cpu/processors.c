@@ -66,6 +66,8 @@ static struct clock clock;
 static uint32_t answers;
 static uint64_t stamps[BRINGUP_PARTS + 1];
 static uint32_t frozen;
+static bool resting; /* guests run on them, not Berth */
+static bool stopping;
 
 /* Who has not come to its own data: one of them can have something to report. */
 static struct processor starting_processor = {.self = &starting_processor,
@@ -106,10 +108,11 @@ const struct processor *processor_online(uint32_t index)
 /* --- on the first processor ------------------------------------------------------------------ */
 
 /* The trampoline in its page, for as long as others start there. */
-struct start_page {
+static struct start_page {
+    paddr_t pa;
     uint8_t *bytes;
     uint8_t saved[TRAMPOLINE_BYTES_MOST];
-};
+} start_page;
 
 static void word_write(uint8_t *place, uint32_t value)
 {
@@ -117,15 +120,15 @@ static void word_write(uint8_t *place, uint32_t value)
 }
 
 /* What an exception finds in the page, before there is 64-bit mode: a halt. Source: SDM volume 3A, 6.11 and 21.1.4. */
-static INIT void start_page_vectors(const struct start_page *page, uint32_t at)
+static INIT void start_page_vectors(uint32_t at)
 {
     const uint32_t park16 = (uint32_t)(trampoline_park16 - trampoline_start);
     const uint32_t park32 = at + (uint32_t)(trampoline_park32 - trampoline_start);
 
     for (size_t vector = 0; vector < VECTOR_COUNT; vector++) {
-        uint8_t *const gate = page->bytes + TRAMPOLINE_GATES + vector * GATE32_BYTES;
+        uint8_t *const gate = start_page.bytes + TRAMPOLINE_GATES + vector * GATE32_BYTES;
 
-        word_write(page->bytes + TRAMPOLINE_VECTORS + vector * VECTOR16_BYTES,
+        word_write(start_page.bytes + TRAMPOLINE_VECTORS + vector * VECTOR16_BYTES,
                    (at >> 4) << 16 | park16);
         word_write(gate, SEL_CODE32 << 16 | (park32 & 0xffff));
         word_write(gate + sizeof(uint32_t), (park32 & 0xffff0000) | GATE_INTERRUPT << 8);
@@ -140,29 +143,38 @@ static INIT void start_idt_fill(void)
     }
 }
 
-static INIT void start_page_fill(struct start_page *page, paddr_t at)
+static INIT void start_page_fill(void)
 {
-    page->bytes = physmap_low(at);
-    memcpy(page->saved, page->bytes, sizeof(page->saved));
-    memcpy(page->bytes, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-    start_page_vectors(page, (uint32_t)at.pa);
+    const uint32_t at = (uint32_t)start_page.pa.pa;
+    uint8_t *const bytes = physmap_low(start_page.pa);
+
+    start_page.bytes = bytes;
+    memcpy(start_page.saved, bytes, sizeof(start_page.saved));
+    memcpy(bytes, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    start_page_vectors(at);
     for (const uint32_t *listed_at = __trampoline_rel_start; listed_at < __trampoline_rel_end;
          listed_at++) {
         uint32_t offset;
 
-        memcpy(&offset, page->bytes + *listed_at, sizeof(offset));
-        word_write(page->bytes + *listed_at, (uint32_t)at.pa + offset);
+        memcpy(&offset, bytes + *listed_at, sizeof(offset));
+        word_write(bytes + *listed_at, at + offset);
     }
-    word_write(page->bytes + (trampoline_cr3 - trampoline_start), (uint32_t)page_tables_in_use());
-    word_write(page->bytes + (trampoline_efer - trampoline_start),
+    word_write(bytes + (trampoline_cr3 - trampoline_start), (uint32_t)page_tables_in_use());
+    word_write(bytes + (trampoline_efer - trampoline_start),
                (uint32_t)first_processor.state.efer & ~EFER_LMA);
-    page_tables_lend(at);
+    page_tables_lend(start_page.pa);
 }
 
-static INIT void start_page_give_back(const struct start_page *page)
+static INIT void start_page_give_back(void)
 {
     page_tables_take_back();
-    memcpy(page->bytes, page->saved, sizeof(page->saved));
+    memcpy(start_page.bytes, start_page.saved, sizeof(start_page.saved));
+}
+
+struct prange processors_start_page(void)
+{
+    return listed != NULL ? (struct prange){start_page.pa.pa, start_page.pa.pa + PAGE_BYTES}
+                          : (struct prange){0, 0};
 }
 
 /*
@@ -255,7 +267,6 @@ const uint64_t *processors_stamps(void)
 
 INIT uint32_t processors_start(const struct processors_request *request)
 {
-    static struct start_page page;
     const uint32_t start = APIC_START | (uint32_t)(request->start_page.pa / PAGE_BYTES);
 
     stamps[0] = tsc_read();
@@ -275,7 +286,8 @@ INIT uint32_t processors_start(const struct processors_request *request)
         processor_prepare(i, request->who->apic_ids[i]);
     }
     listed = request->who;
-    start_page_fill(&page, request->start_page);
+    start_page.pa = request->start_page;
+    start_page_fill();
     part_end(BRINGUP_PREPARED);
 
     send_to_silent(APIC_INIT | APIC_ASSERT);
@@ -290,7 +302,7 @@ INIT uint32_t processors_start(const struct processors_request *request)
         wait_us(SECOND_START_US);
     }
     part_end(BRINGUP_ANSWERED);
-    start_page_give_back(&page);
+    start_page_give_back();
     part_end(BRINGUP_GIVEN_BACK);
     return count_answered();
 }
@@ -352,6 +364,24 @@ void processors_put_back(void)
     listed = NULL;
 }
 
+uint32_t processors_listed(void)
+{
+    return 1 + (listed != NULL ? listed->count : 0);
+}
+
+INIT void processors_rest(processor_work_fn *work)
+{
+    resting = true;
+    if (listed == NULL) {
+        return;
+    }
+    start_page_fill();
+    for (uint32_t i = 0; i < listed->count; i++) {
+        processor_at(i)->work = work;
+        local_apic_send(listed->apic_ids[i], APIC_INIT | APIC_ASSERT);
+    }
+}
+
 /* --- on any processor ------------------------------------------------------------------------ */
 
 /*
@@ -363,7 +393,8 @@ void processors_freeze(void)
     const struct local_apic apic = local_apic_detect();
     uint32_t expected = 0;
 
-    if (listed == NULL || apic.x2apic != processors_start_info.x2apic) {
+    __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+    if (listed == NULL || resting || apic.x2apic != processors_start_info.x2apic) {
         return;
     }
     const uint32_t self = local_apic_id();
@@ -383,6 +414,11 @@ void processors_freeze(void)
          poll < FREEZE_POLLS && __atomic_load_n(&frozen, __ATOMIC_ACQUIRE) < expected; poll++) {
         processor_pause();
     }
+}
+
+bool processors_are_stopping(void)
+{
+    return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
 }
 
 NORETURN void processor_become_first(processor_work_fn *function)

@@ -409,6 +409,12 @@ void console_retreat(void)
     }
 }
 
+void console_leave_screens(void)
+{
+    states[ON_VGA] = OFF;
+    states[ON_FRAMEBUFFER] = OFF;
+}
+
 void console_drain(void)
 {
     for (unsigned int i = 0; i < SERIALS; i++) {

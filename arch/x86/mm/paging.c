@@ -208,40 +208,54 @@ bool paging_map_ram(struct page_pool *pool, const struct memmap *map, uint64_t b
     return true;
 }
 
-/* Counts the tables of 4 KiB pages: one for each 2 MiB in which a range begins or ends. */
+/* Counts the tables of one level, each of which covers `span` bytes, from the lowest range upwards. */
 struct table_count {
+    uint64_t span;
     uint64_t counted_to; /* what lies below is counted already */
     uint32_t tables;
 };
 
-static void count_at(struct table_count *count, uint64_t address)
+/* All tables that a range lies in. */
+static void count_within(struct table_count *count, struct prange range)
 {
-    const uint64_t start = align_down(address, L2_PAGE_BYTES);
+    const uint64_t first = align_down(range.start, count->span);
+    const uint64_t from = first > count->counted_to ? first : count->counted_to;
+    const uint64_t end = align_up(range.end, count->span);
 
-    if (address != start && start >= count->counted_to) {
-        count->tables++;
-        count->counted_to = start + L2_PAGE_BYTES;
+    if (from < end) {
+        count->tables += (uint32_t)((end - from) / count->span);
+        count->counted_to = end;
     }
 }
 
-uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below)
+/* Only the tables that a range begins or ends in: what lies between is one entry of the level above each. */
+static void count_ends(struct table_count *count, struct prange range)
 {
-    struct table_count level1 = {0};
-    uint64_t gibs_to = 0; /* directories below are counted */
-    uint32_t directories = 0;
+    const uint64_t ends[] = {range.start, range.end};
+
+    for (unsigned int i = 0; i < 2; i++) {
+        if (align_down(ends[i], count->span) != ends[i]) {
+            count_within(count, (struct prange){ends[i], ends[i] + 1});
+        }
+    }
+}
+
+uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below, bool has_1gib_pages)
+{
+    struct table_count level3 = {.span = 1ULL << L4_SHIFT};
+    struct table_count level2 = {.span = L3_PAGE_BYTES};
+    struct table_count level1 = {.span = L2_PAGE_BYTES};
     uint32_t index = 0;
     struct prange range;
 
     while (paging_next_ram(map, below, &index, &range)) {
-        const uint64_t first = align_down(range.start, L3_PAGE_BYTES);
-        const uint64_t end = align_up(range.end, L3_PAGE_BYTES);
-        const uint64_t from = first > gibs_to ? first : gibs_to;
-
-        count_at(&level1, range.start);
-        count_at(&level1, range.end);
-        directories += end > from ? (uint32_t)((end - from) / L3_PAGE_BYTES) : 0;
-        gibs_to = end > gibs_to ? end : gibs_to;
+        count_within(&level3, range);
+        if (has_1gib_pages) {
+            count_ends(&level2, range);
+        } else {
+            count_within(&level2, range);
+        }
+        count_ends(&level1, range);
     }
-    return 1 + (uint32_t)(align_up(below, 1ULL << L4_SHIFT) >> L4_SHIFT) + directories +
-           level1.tables;
+    return 1 + level3.tables + level2.tables + level1.tables;
 }

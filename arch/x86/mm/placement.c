@@ -171,6 +171,43 @@ bool placement_find(const struct memmap *map, struct busy_list busy,
     return find(map, &obstacles, request, place, missing);
 }
 
+/* --- lists -------------------------------------------------------------------------------- */
+
+/* Few: each finds its place among those before it. */
+static void sort(struct prange *ranges, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        const struct prange range = ranges[i];
+        uint32_t at = i;
+
+        for (; at > 0 && ranges[at - 1].start > range.start; at--) {
+            ranges[at] = ranges[at - 1];
+        }
+        ranges[at] = range;
+    }
+}
+
+uint32_t placement_settle(struct prange *ranges, uint32_t count)
+{
+    uint32_t settled = 0;
+
+    sort(ranges, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct prange pages = {align_down(ranges[i].start, PAGE_BYTES),
+                                     align_up(ranges[i].end, PAGE_BYTES)};
+
+        if (ranges[i].start == ranges[i].end) {
+            continue;
+        }
+        if (settled == 0 || ranges[settled - 1].end < pages.start) {
+            ranges[settled++] = pages;
+        } else if (ranges[settled - 1].end < pages.end) {
+            ranges[settled - 1].end = pages.end;
+        }
+    }
+    return settled;
+}
+
 /* --- the image ----------------------------------------------------------------------------- */
 
 uint64_t placement_image(const struct memmap *map, struct prange image, bool loader_moved,

@@ -5,8 +5,7 @@
 
 #include "x86/paging.h"
 
-#define SLOT_BITS (L2_SHIFT - L1_SHIFT)
-#define VA_BITS   (L4_SHIFT + SLOT_BITS)
+#define VA_BITS (L4_SHIFT + SLOT_BITS)
 
 static bool is_canonical(uint64_t va)
 {

@@ -105,14 +105,19 @@ static inline void processor_pause(void)
     asm volatile("pause" : : : "memory");
 }
 
-static inline struct cpuid_leaf cpuid(uint32_t leaf)
+static inline struct cpuid_leaf cpuid_sub(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_leaf out;
 
     asm volatile("cpuid"
                  : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
-                 : "a"(leaf), "c"(0));
+                 : "a"(leaf), "c"(subleaf));
     return out;
+}
+
+static inline struct cpuid_leaf cpuid(uint32_t leaf)
+{
+    return cpuid_sub(leaf, 0);
 }
 
 /* The physical address of the top page table (SDM volume 3A, section 4.5); no flag of CR3 is ever

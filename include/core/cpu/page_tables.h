@@ -1,6 +1,6 @@
 /*
  * The final page tables: Berth's own image page by page with the rights that each section needs, without the guard
- * pages below its stacks, and the RAM below 4 GiB. No page is writable and executable; nothing else is mapped but the
+ * pages below its stacks, and the RAM below 4 GiB (all of it, where Berth stays below a guest). No page is writable and executable; nothing else is mapped but the
  * VGA text screen, the consoles' device memory, the HPET and, where there are other processors, the local APIC and
  * their stacks. (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
  */
@@ -29,24 +29,28 @@ struct device_list {
 /*
  * How much memory they take at most: whole pages.
  *
+ * @ram_below   how much of the RAM they are to map: IDENTITY_MAP_BYTES, or PHYSMAP_END
  * @devices     how many device_list names
  * @processors  how many ACPI names; where that is one, no other is started
  */
-uint64_t page_tables_bytes(const struct memmap *map, uint32_t devices, uint32_t processors);
+uint64_t page_tables_bytes(const struct memmap *map, const struct cpu_caps *caps,
+                           uint64_t ram_below, uint32_t devices, uint32_t processors);
 
 /*
  * Build them, and switch to them.
  *
- * @image    where Berth is
- * @devices  at their places in the direct map
- * @room     page_tables_bytes() of RAM below 4 GiB, page-aligned, which nobody else uses
- * @return   false when that is not enough: it was counted wrongly
+ * @ram_below  as it was counted
+ * @image      where Berth is
+ * @devices    at their places in the direct map
+ * @room       page_tables_bytes() of RAM below 4 GiB, page-aligned, which nobody else uses
+ * @return     false when that is not enough: it was counted wrongly
  */
-bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, paddr_t image,
-                       struct device_list devices, struct prange room);
+bool page_tables_build(const struct memmap *map, const struct cpu_caps *caps, uint64_t ram_below,
+                       paddr_t image, struct device_list devices, struct prange room);
 
 /*
- * Map memory above 4 GiB, too (of the range what lies there), at its place in the direct map. Once.
+ * Map memory above 4 GiB, too (of the range what lies there), at its place in the direct map, unless all RAM is mapped.
+ * Once.
  *
  * @range   at most 4 GiB
  * @return  false when it is more

@@ -124,11 +124,28 @@ bool processors_call(processor_work_fn *work);
 /* Put all of them back: they wait for a start-up message, as they did. Their areas are free. Nothing if none runs. */
 void processors_put_back(void);
 
+/* How many there are places for, the first one and those that never answered included. */
+uint32_t processors_listed(void);
+
+/*
+ * Let all of them wait for a start-up message again; but when one comes, to the page of processors_start_page(), each
+ * does `work`, on its own stack and with its own data. The page stays as it is for that. Berth runs on nobody but the
+ * caller from now on, until then.
+ *
+ * @work  does not return
+ */
+void processors_rest(processor_work_fn *work);
+
+/* The page below 1 MiB where processors start; empty: none has been started. */
+struct prange processors_start_page(void);
+
 /*
  * Stop all others where they are, for good: the calling one has something to report. Returns when they have stopped, or
  * after some milliseconds.
  */
 void processors_freeze(void);
+/* Has that been called? Those that run a guest are not reached by it: they look when they come to Berth. */
+bool processors_are_stopping(void);
 /* This one has been stopped by that: said by itself, before it halts. */
 void processor_frozen(void);
 

@@ -47,6 +47,9 @@ void console_continue(void);
 /* The boot tables are about to come back: end these again. */
 void console_retreat(void);
 
+/* A guest is about to start that has the screens: only serial lines are consoles from now on. */
+void console_leave_screens(void);
+
 /* The machine is about to be reset or turned off: wait until serial lines have sent what they were given. */
 void console_drain(void);
 

@@ -33,14 +33,14 @@ struct hvm_request {
     enum nested_format format;
     const struct memmap *map;
     const struct cpu_caps *caps;
-    uint32_t processors;   /* that run, the first one included */
+    uint32_t processors;   /* processors_listed(), whatever is said here */
     bool halt_on_shutdown; /* a guest's triple fault: halt with a dump; else restart the machine */
 };
 
 /*
  * Take all memory that will ever be needed from the page allocator. Afterwards pages_used() says what Berth keeps.
  *
- * @return  STATUS_OK; PAGES_NONE_FREE
+ * @return  STATUS_OK; PAGES_NONE_FREE; HVM_APIC_OUT_OF_REACH
  */
 struct status hvm_take_memory(const struct hvm_request *request);
 

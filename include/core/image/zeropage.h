@@ -14,6 +14,7 @@
 #include "boot_info.h"
 #include "bzimage.h"
 #include "memmap.h"
+#include "placement.h"
 #include "status.h"
 
 struct zeropage_request {
@@ -23,15 +24,22 @@ struct zeropage_request {
     const char *cmdline;      /* cut to kernel->cmdline_bytes, which the caller reports */
     struct prange initrd;     /* empty: none */
     const struct memmap *map; /* handed on whole, as e820; boot services are RAM there */
-    paddr_t rsdp;             /* 0: not known, the kernel searches itself */
+    struct busy_list
+        kept; /* what the kernel shall not have: sorted, whole pages, apart from each other. It is
+                                 reserved, in the e820 table and in the firmware's memory map */
+    paddr_t rsdp; /* 0: not known, the kernel searches itself */
     const struct boot_framebuffer *framebuffer;
     const struct boot_efi *efi; /* NULL, or a system table of 0: no UEFI */
     paddr_t kernel_load;        /* where the kernel is put: code32_start */
     paddr_t block;              /* where the block will be */
 };
 
-/* Entries of the e820 table: fewer than map->count where neighbours become alike. */
-uint32_t zeropage_e820_entries(const struct memmap *map);
+/*
+ * Entries of the e820 table: fewer than map->count where neighbours become alike, more where something is kept.
+ *
+ * @kept  as in the request
+ */
+uint32_t zeropage_e820_entries(const struct memmap *map, struct busy_list kept);
 
 /*
  * Is the kernel told of the firmware's tables and memory map? 32-bit firmware only where it says

@@ -3,7 +3,8 @@
  *
  *   com1=BAUD[,FORMAT[,PLACE]] | off     com2=the same     console=com1,com2,acpi,vga,fb | none
  *   loglevel=error|warning|info|debug
- *   dom0=auto|native|hvm|pvh|pv     panic=halt|reboot|poweroff     reboot[=SECONDS]     noreboot
+ *   dom0=auto|native|hvm|pvh|pv     triple-fault=reset|halt
+ *   panic=halt|reboot|poweroff     reboot[=SECONDS]     noreboot
  *   debug=[ap-]FAULT   raise a fault on purpose; ap-: on another processor. FAULT is int-N (vector N, 0 to 31), or a
  *                      word of enum debug_fault
  *   debug=locks|lock-WHAT   test locks, misuse one: builds with DEBUG=1
@@ -100,6 +101,7 @@ struct options {
     bool acpi_named;
     enum log_level log_level;
     enum dom0_mode dom0;
+    bool halt_on_triple_fault; /* of the guest; else the machine restarts */
     struct after_error after_error;
     enum debug_fault debug_fault;
     uint8_t debug_vector;
@@ -109,8 +111,8 @@ struct options {
 };
 
 /*
- * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto, panic=halt. COM2 may have anything
- * on its other end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is
+ * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto, triple-fault=reset, panic=halt.
+ * COM2 may have anything on its other end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is
  * not asked, unless console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);

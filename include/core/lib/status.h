@@ -44,6 +44,11 @@ enum status_code {
     PAGES_IN_USE,    /* what is given or reserved is somebody's */
     PAGES_NO_EXTENT, /* no memory is left to write the change down */
 
+    HVM_APIC_OUT_OF_REACH, /* offset = where its registers are */
+    /* Nested tables. */
+    NESTED_NO_ROOM,   /* offset = how many bytes were missing */
+    NESTED_BAD_RANGE, /* offset = where it begins, or the end of the mapped part */
+
     /* Kernel. offset = byte in the file. */
     KERNEL_NOT_BZIMAGE,
     KERNEL_TRUNCATED,  /* offset = how many bytes the file should have */

@@ -41,24 +41,42 @@ struct nested_request {
     paddr_t apic_page;
     paddr_t ones;   /* a page full of ones: what is read where nothing is */
     paddr_t walked; /* the same, which a processor may write to when it takes it for a page table */
-    const struct memory_types *types; /* NESTED_EPT alone */
+
+    /*
+     * What no page may mix. NESTED_EPT has to have it; NESTED_NPT, where MTRRs have their say anyway, may do without
+     * (NULL). It is used as long as the tables are.
+     */
+    const struct memory_types *types;
 };
 
 /* Writer: nested.c. */
 struct nested {
-    struct nested_request request; /* with `kept` as the caller keeps it */
+    struct nested_request request; /* `kept` is not used after nested_build() */
     uint64_t *tables;
     uint64_t pa; /* of the first table: the top one */
     uint32_t capacity_pages;
-    uint32_t used_pages; /* taken by one processor or another, without a lock */
+    uint32_t
+        used_pages; /* taken by one processor or another, without a lock; may pass the capacity */
 };
 
-/* Memory for the tables, those for what is touched later included: whole pages. */
-uint64_t nested_bytes(const struct nested_request *request);
+/* Tables for what is touched above `top`: one for each GiB there without 1 GiB pages, else for each 512 GiB. */
+#define NESTED_SPARE_TABLES 32
 
 /*
- * @tables  nested_bytes() of memory, page-aligned, which need not be cleared; it is at physical address `pa`
- * @return  STATUS_OK; NESTED_NO_ROOM
+ * Memory for the tables, those for what is touched later included: whole pages. When some of what is to be kept is not
+ * known yet, nested_bytes_for_range() of each such range comes on top.
+ */
+uint64_t nested_bytes(const struct nested_request *request);
+
+static inline uint64_t nested_bytes_for_range(uint64_t bytes)
+{
+    return KIB(4) * (bytes / MIB(2) + 2 + bytes / GIB(1) + 2);
+}
+
+/*
+ * @tables  nested_bytes() of memory or more, page-aligned, which need not be cleared; it is at physical address `pa`
+ * @return  STATUS_OK; NESTED_NO_ROOM; NESTED_BAD_RANGE when what is to be kept, or the APIC's page, is not made of whole
+ *          pages below `top`, or `top` is not as it should be
  */
 struct status nested_build(struct nested *nested, const struct nested_request *request,
                            uint64_t *tables, uint64_t pa, uint64_t bytes);
@@ -73,15 +91,19 @@ enum nested_access {
 enum nested_outcome {
     NESTED_MAPPED, /* it is mapped now: go on */
     NESTED_KEPT, /* Berth's memory, touched for the first time in this page: worth a line; a read can go on now */
-    NESTED_DROP, /* a write to Berth's memory, or where nothing is: to be left out */
+    NESTED_DROP, /* a write to Berth's memory, or anything where nothing can be: to be left out */
     NESTED_APIC, /* a write to the local APIC's page */
 };
 
 /*
  * What to do about an access that the tables did not allow. After NESTED_KEPT and NESTED_MAPPED the instruction is
- * tried again, and for a write to Berth's memory NESTED_DROP follows.
+ * tried again, and for a write to Berth's memory NESTED_DROP follows. Only one processor is told NESTED_KEPT of a page.
  *
- * @gpa  any; above the processor's physical width nothing is
+ * When no table is left for what is touched above `top`, it reads as ones, and writes are NESTED_DROP. A guest that lets
+ * the processor take the APIC's page for a page table loses the APIC: it is a page of memory then.
+ *
+ * @gpa  any. Above the processor's physical width, and above the 256 TiB that four levels reach, nothing is: NESTED_DROP
+ *       whatever the access
  */
 enum nested_outcome nested_fault(struct nested *nested, uint64_t gpa, enum nested_access access);
 

@@ -63,10 +63,11 @@ bool paging_map_ram(struct page_pool *pool, const struct memmap *map, uint64_t b
                     uint64_t rights);
 
 /*
- * How many pages the tables for that take: the top table, and at most one too many for each GiB that
- * can be mapped by one entry.
+ * How many pages the tables for that take, the top table among them: exactly as many as paging_map_ram() uses.
+ *
+ * @has_1gib_pages  as in the pool
  */
-uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below);
+uint32_t paging_pages_for_ram(const struct memmap *map, uint64_t below, bool has_1gib_pages);
 
 /* The most that one further range takes: within 2 MiB; and of at most 1 GiB or 4 GiB, anywhere. */
 #define PAGING_PAGES_FOR_SMALL 3

@@ -22,6 +22,13 @@ struct busy_list {
     uint32_t count;
 };
 
+/*
+ * Put a list in order: whole pages, sorted, those that touch or overlap made one, empty ones left out.
+ *
+ * @return  how many there are now
+ */
+uint32_t placement_settle(struct prange *ranges, uint32_t count);
+
 enum placement_preference {
     PLACE_LOWEST,
     PLACE_HIGHEST,

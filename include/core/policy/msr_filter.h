@@ -20,12 +20,12 @@ struct msr_context {
 };
 
 enum msr_action {
-    MSR_FAULT,  /* #GP(0) in the guest */
-    MSR_ANSWER, /* a read: `value` */
-    MSR_DROP,   /* a write: nothing happens */
-    MSR_EFER,   /* a write: the guest's EFER becomes `value` */
-    MSR_DO,     /* a write: of `value`, to the MSR itself; it will not fault */
-    MSR_IPI,    /* a write to x2APIC's interrupt command: policy/ipi.h */
+    MSR_FAULT,    /* #GP(0) in the guest */
+    MSR_ANSWER,   /* a read: `value` */
+    MSR_DROP,     /* a write: nothing happens */
+    MSR_SET_EFER, /* a write: the guest's EFER becomes `value` */
+    MSR_DO,       /* a write: of `value`, to the MSR itself; it will not fault */
+    MSR_IPI,      /* a write to x2APIC's interrupt command: policy/ipi.h */
 };
 
 struct msr_decision {

@@ -31,7 +31,20 @@ void report_acpi(const struct acpi_info *acpi);
 /* What the page allocator has, at loglevel debug. */
 void report_pages(void);
 void report_cpu(uint32_t online);
-void report_dom0(const struct bzimage *kernel, paddr_t entry, const struct guest_placement *place);
+/* @mode  "native" or "hvm" */
+void report_dom0(const char *mode, const struct bzimage *kernel, paddr_t entry,
+                 const struct guest_placement *place);
+
+/* What Berth keeps of the memory when it stays below a guest, in bytes. */
+struct kept_memory {
+    uint64_t all; /* the sum of the others */
+    uint64_t image;
+    uint64_t tables;     /* its own page tables */
+    uint64_t processors; /* stacks and control blocks, the page where they start, and all else */
+    uint64_t nested;     /* the tables that say what the guest reaches */
+};
+/* @name  "SVM" or "VMX" */
+void report_hvm(const char *name, uint32_t processors, const struct kept_memory *kept);
 /*
  * Where the time went.
  *

@@ -10,16 +10,43 @@
 
 #include <stdbool.h>
 
+#include "abi/efi_memory.h"
 #include "abi/linux_boot.h"
 #include "cursor.h"
 #include "mem.h"
+
+/* --- what Berth keeps ------------------------------------------------------------------------ */
+
+/* What of [from, end) comes first and is of one kind: kept, or not. */
+struct piece {
+    struct prange bytes;
+    bool is_kept;
+};
+
+static struct piece first_piece(struct busy_list kept, uint64_t from, uint64_t end)
+{
+    struct piece piece = {{from, end}, false};
+    uint32_t i = 0;
+
+    while (i < kept.count && kept.ranges[i].end <= from) {
+        i++;
+    }
+    if (i < kept.count && kept.ranges[i].start < end) {
+        piece.is_kept = kept.ranges[i].start <= from;
+        piece.bytes.end = piece.is_kept ? kept.ranges[i].end : kept.ranges[i].start;
+        piece.bytes.end = piece.bytes.end < end ? piece.bytes.end : end;
+    }
+    return piece;
+}
 
 /* --- the memory map ------------------------------------------------------------------------ */
 
 /* A walk over the memory map as the kernel sees it. */
 struct e820_walk {
     const struct memmap *map;
+    struct busy_list kept;
     uint32_t index;
+    uint64_t done; /* what of the map's range there has been passed */
 };
 
 static uint32_t e820_type(enum memory_type type)
@@ -35,28 +62,47 @@ static uint32_t e820_type(enum memory_type type)
     }
 }
 
-/* Neighbours that touch and have become alike are one entry. */
-static bool next_e820(struct e820_walk *walk, struct e820_entry *entry)
+/* A range of the map, or what of it is kept or is not. */
+static bool next_part(struct e820_walk *walk, struct e820_entry *part)
 {
     const struct memory_range *range = &walk->map->ranges[walk->index];
-    const struct memory_range *end = &walk->map->ranges[walk->map->count];
+    struct piece piece;
 
-    if (range == end) {
+    if (walk->index == walk->map->count) {
         return false;
     }
-    *entry = (struct e820_entry){range->bytes.start, 0, e820_type(range->type)};
-    do {
-        entry->size += prange_bytes(range->bytes);
-        range++;
-    } while (range != end && range->bytes.start == entry->addr + entry->size &&
-             e820_type(range->type) == entry->type);
-    walk->index = (uint32_t)(range - walk->map->ranges);
+    piece = first_piece(walk->kept, range->bytes.start + walk->done, range->bytes.end);
+    *part = (struct e820_entry){piece.bytes.start, prange_bytes(piece.bytes),
+                                piece.is_kept ? E820_TYPE_RESERVED : e820_type(range->type)};
+    walk->done += part->size;
+    if (piece.bytes.end == range->bytes.end) {
+        walk->index++;
+        walk->done = 0;
+    }
     return true;
 }
 
-uint32_t zeropage_e820_entries(const struct memmap *map)
+/* Neighbours that touch and have become alike are one entry. */
+static bool next_e820(struct e820_walk *walk, struct e820_entry *entry)
 {
-    struct e820_walk walk = {map, 0};
+    struct e820_walk ahead;
+    struct e820_entry part;
+
+    if (!next_part(walk, entry)) {
+        return false;
+    }
+    ahead = *walk;
+    while (next_part(&ahead, &part) && part.addr == entry->addr + entry->size &&
+           part.type == entry->type) {
+        entry->size += part.size;
+        *walk = ahead;
+    }
+    return true;
+}
+
+uint32_t zeropage_e820_entries(const struct memmap *map, struct busy_list kept)
+{
+    struct e820_walk walk = {map, kept, 0, 0};
     struct e820_entry entry;
     uint32_t count = 0;
 
@@ -64,6 +110,61 @@ uint32_t zeropage_e820_entries(const struct memmap *map)
         count++;
     }
     return count;
+}
+
+/* --- the firmware's memory map --------------------------------------------------------------- */
+
+/* Write the next descriptor, or only count its bytes where there is nowhere to write to. */
+static size_t put_descriptor(uint8_t *to, size_t at, const uint8_t *bytes,
+                             uint32_t descriptor_bytes, const struct efi_memory_descriptor *changed)
+{
+    if (to) {
+        memcpy(to + at, bytes, descriptor_bytes);
+        memcpy(to + at, changed, sizeof(*changed));
+    }
+    return at + descriptor_bytes;
+}
+
+/*
+ * One descriptor, in as many as it takes to have kept memory apart. All else of it stays; so what is not kept at all is
+ * handed on as it came, whatever nonsense it may be.
+ */
+static size_t split_descriptor(uint8_t *to, size_t at, const uint8_t *bytes,
+                               uint32_t descriptor_bytes, struct busy_list kept)
+{
+    struct efi_memory_descriptor part;
+    struct piece piece;
+    uint64_t end;
+
+    memcpy(&part, bytes, sizeof(part));
+    const uint32_t type = part.type;
+    const uint64_t most = (UINT64_MAX - part.physical_start) / EFI_PAGE_BYTES;
+
+    end = part.physical_start + (part.pages < most ? part.pages : most) * EFI_PAGE_BYTES;
+    piece = first_piece(kept, part.physical_start, end);
+    if (!piece.is_kept && piece.bytes.end == end) {
+        return put_descriptor(to, at, bytes, descriptor_bytes, &part);
+    }
+    for (;; piece = first_piece(kept, piece.bytes.end, end)) {
+        part.type = piece.is_kept ? EFI_TYPE_RESERVED : type;
+        part.physical_start = piece.bytes.start;
+        part.pages = prange_bytes(piece.bytes) / EFI_PAGE_BYTES;
+        at = put_descriptor(to, at, bytes, descriptor_bytes, &part);
+        if (piece.bytes.end == end) {
+            return at;
+        }
+    }
+}
+
+/* @to  NULL: nothing is written. Returns the bytes of the whole. */
+static size_t put_efi_map(uint8_t *to, const struct boot_efi *efi, struct busy_list kept)
+{
+    size_t at = 0;
+
+    for (uint32_t from = 0; from < efi->map_bytes; from += efi->map_descriptor_bytes) {
+        at = split_descriptor(to, at, efi->map + from, efi->map_descriptor_bytes, kept);
+    }
+    return at;
 }
 
 /* --- the block's layout -------------------------------------------------------------------- */
@@ -81,7 +182,7 @@ struct block_layout {
 
 static struct block_layout lay_out(const struct zeropage_request *request)
 {
-    const uint32_t entries = zeropage_e820_entries(request->map);
+    const uint32_t entries = zeropage_e820_entries(request->map, request->kept);
     struct block_layout layout = {.cmdline_at = ZERO_PAGE_BYTES};
 
     /* A kernel without setup_data (before protocol 2.09) takes the first 128 entries, and no more.
@@ -95,7 +196,7 @@ static struct block_layout lay_out(const struct zeropage_request *request)
     }
     if (zeropage_hands_on_efi(request->kernel, request->efi)) {
         layout.efi_map_at = align_up(layout.cmdline_at, EFI_MAP_ALIGN);
-        layout.efi_map_bytes = request->efi->map_bytes;
+        layout.efi_map_bytes = put_efi_map(NULL, request->efi, request->kept);
         layout.cmdline_at = layout.efi_map_at + layout.efi_map_bytes;
     }
     while (layout.cmdline_bytes < request->kernel->cmdline_bytes &&
@@ -114,7 +215,7 @@ uint64_t zeropage_bytes(const struct zeropage_request *request)
 static void fill_e820(const struct zeropage_request *request, const struct block_layout *layout,
                       struct boot_params *params)
 {
-    struct e820_walk walk = {request->map, 0};
+    struct e820_walk walk = {request->map, request->kept, 0, 0};
 
     while (params->e820_entries < E820_ENTRIES_IN_ZERO_PAGE &&
            next_e820(&walk, &params->e820_table[params->e820_entries])) {
@@ -168,7 +269,7 @@ static void fill_efi(const struct zeropage_request *request, const struct block_
     if (!zeropage_hands_on_efi(request->kernel, efi)) {
         return;
     }
-    memcpy((uint8_t *)params + layout->efi_map_at, efi->map, layout->efi_map_bytes);
+    put_efi_map((uint8_t *)params + layout->efi_map_at, efi, request->kept);
     params->efi_info = (struct efi_info){
         .efi_loader_signature = efi->is_64bit ? EFI_SIGNATURE_64 : EFI_SIGNATURE_32,
         .efi_systab = (uint32_t)efi->system_table_pa,

@@ -1,0 +1,284 @@
+/*
+ * The answers to exits that SVM and VMX have in common. What is decided is pure (guest/policy); here it is done.
+ */
+#include "vcpu.h"
+
+#include "abi/hypercall.h"
+#include "apic_guest.h"
+#include "cpuid_filter.h"
+#include "hvm_state.h"
+#include "instructions.h"
+#include "mem.h"
+#include "msr_filter.h"
+#include "stop.h"
+#include "x86/apic.h"
+
+/* Of CPUID, RDMSR, WRMSR, VMMCALL and VMCALL as compilers write them. */
+#define SHORT_BYTES 3
+
+static uint64_t low_pair(const struct guest_state *guest)
+{
+    return guest->gpr[GPR_DX] << 32 | (uint32_t)guest->gpr[GPR_AX];
+}
+
+/* The same in memory that Berth cannot read, firmware's: nobody puts a prefix before these. */
+static uint32_t plain_length(enum insn_operation wanted)
+{
+    return wanted == INSN_VMMCALL || wanted == INSN_VMCALL ? 3 : 2;
+}
+
+uint32_t hvm_instruction(struct vcpu *vcpu, enum insn_operation wanted)
+{
+    uint8_t bytes[INSN_BYTES_MOST];
+    struct insn insn;
+    size_t count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, SHORT_BYTES);
+
+    if (count == 0) {
+        return plain_length(wanted);
+    }
+    if (!insn_decode(bytes, count, vcpu->state.code_bits, &insn)) {
+        count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, sizeof(bytes));
+        if (!insn_decode(bytes, count, vcpu->state.code_bits, &insn)) {
+            return 0;
+        }
+    }
+    return insn.operation == wanted ? insn.length : 0;
+}
+
+enum hvm_answer hvm_cpuid(struct vcpu *vcpu)
+{
+    uint64_t *const gpr = vcpu->state.gpr;
+    const uint32_t leaf = (uint32_t)gpr[GPR_AX];
+    const uint32_t subleaf = (uint32_t)gpr[GPR_CX];
+    const struct cpuid_leaf told =
+        cpuid_filter(leaf, subleaf, cpuid_sub(leaf, subleaf), vcpu->state.cr4);
+
+    vcpu->exits[VMEXIT_CPUID]++;
+    gpr[GPR_AX] = told.eax;
+    gpr[GPR_BX] = told.ebx;
+    gpr[GPR_CX] = told.ecx;
+    gpr[GPR_DX] = told.edx;
+    return HVM_DONE;
+}
+
+/* --- MSRs ------------------------------------------------------------------------------------ */
+
+static void msr_context_fill(struct vcpu *vcpu)
+{
+    vcpu->msrs.efer = vcpu->state.efer;
+    vcpu->msrs.cr0 = vcpu->state.cr0;
+    vcpu->msrs.apic_base = msr_read(MSR_APIC_BASE);
+}
+
+enum hvm_answer hvm_msr_read(struct vcpu *vcpu)
+{
+    struct msr_decision decision;
+
+    vcpu->exits[VMEXIT_MSR_READ]++;
+    msr_context_fill(vcpu);
+    decision = msr_read_decide((uint32_t)vcpu->state.gpr[GPR_CX], &vcpu->msrs);
+    if (decision.action != MSR_ANSWER) {
+        return HVM_GP;
+    }
+    vcpu->state.gpr[GPR_AX] = (uint32_t)decision.value;
+    vcpu->state.gpr[GPR_DX] = decision.value >> 32;
+    return HVM_DONE;
+}
+
+enum hvm_answer hvm_msr_write(struct vcpu *vcpu)
+{
+    const uint32_t msr = (uint32_t)vcpu->state.gpr[GPR_CX];
+    struct msr_decision decision;
+
+    vcpu->exits[VMEXIT_MSR_WRITE]++;
+    msr_context_fill(vcpu);
+    decision = msr_write_decide(msr, low_pair(&vcpu->state), &vcpu->msrs);
+    switch (decision.action) {
+    case MSR_DROP:
+        return HVM_DONE;
+    case MSR_SET_EFER:
+        vcpu->state.efer = decision.value;
+        return HVM_EFER;
+    case MSR_DO:
+        msr_write(msr, decision.value);
+        return HVM_DONE;
+    case MSR_IPI:
+        return hvm_ipi(vcpu, decision.value);
+    case MSR_FAULT:
+    case MSR_ANSWER:
+        break;
+    }
+    return HVM_GP;
+}
+
+/* --- hypercalls ------------------------------------------------------------------------------ */
+
+/* What can be read of the text as a line: others than printable characters would change the log's form. */
+static int64_t call_log(struct vcpu *vcpu, uint64_t pa, uint64_t bytes)
+{
+    char text[HYPERCALL_LOG_MOST + 1];
+    const char *guest_text;
+
+    if (bytes == 0 || bytes > HYPERCALL_LOG_MOST) {
+        return HYPERCALL_BAD_SIZE;
+    }
+    guest_text = guest_memory_at(&vcpu->memory, pa, bytes);
+    if (guest_text == NULL) {
+        return HYPERCALL_BAD_POINTER;
+    }
+    for (uint64_t i = 0; i < bytes; i++) {
+        const char letter = guest_text[i];
+
+        text[i] = letter >= ' ' && letter <= '~' ? letter : '?';
+    }
+    text[bytes] = '\0';
+    hvm_line(vcpu, LOG_INFO, "hvm: guest: %s", text);
+    return 0;
+}
+
+static int64_t call_statistics(struct vcpu *vcpu, uint64_t pa, uint64_t room)
+{
+    struct exit_statistics total = {.version = 1, .processors = hvm_vcpu_count()};
+    void *to;
+
+    if (room < sizeof(total)) {
+        return HYPERCALL_BAD_SIZE;
+    }
+    to = guest_memory_at(&vcpu->memory, pa, sizeof(total));
+    if (to == NULL) {
+        return HYPERCALL_BAD_POINTER;
+    }
+    for (uint32_t number = 0; number < hvm_vcpu_count(); number++) {
+        const struct vcpu *const other = hvm_vcpu(number);
+
+        for (unsigned int reason = 0; reason < VMEXIT_REASONS; reason++) {
+            total.exits[reason] += __atomic_load_n(&other->exits[reason], __ATOMIC_RELAXED);
+        }
+    }
+    memcpy(to, &total, sizeof(total));
+    return (int64_t)sizeof(total);
+}
+
+static int64_t call(struct vcpu *vcpu)
+{
+    const uint64_t *const gpr = vcpu->state.gpr;
+
+    if (vcpu->state.cpl != 0) {
+        return HYPERCALL_DENIED;
+    }
+    switch (gpr[GPR_AX]) {
+    case HYPERCALL_VERSION:
+        return (int64_t)BERTH_MAJOR << 32 | BERTH_MINOR << 16 | BERTH_PATCH;
+    case HYPERCALL_LOG:
+        return call_log(vcpu, gpr[GPR_DI], gpr[GPR_SI]);
+    case HYPERCALL_STATISTICS:
+        return call_statistics(vcpu, gpr[GPR_DI], gpr[GPR_SI]);
+    default:
+        return HYPERCALL_UNKNOWN;
+    }
+}
+
+enum hvm_answer hvm_hypercall(struct vcpu *vcpu)
+{
+    vcpu->exits[VMEXIT_HYPERCALL]++;
+    vcpu->state.gpr[GPR_AX] = (uint64_t)call(vcpu);
+    return HVM_DONE;
+}
+
+/* --- memory that is not there ---------------------------------------------------------------- */
+
+/* Do what writes to the APIC, or leave out what writes to nothing: it reads ones there. */
+static enum hvm_answer write_do(struct vcpu *vcpu, uint64_t gpa, bool is_apic)
+{
+    uint8_t bytes[INSN_BYTES_MOST];
+    struct insn insn;
+    struct insn_effect effect;
+    const size_t count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, sizeof(bytes));
+
+    if (!insn_decode(bytes, count, vcpu->state.code_bits, &insn)) {
+        /* Either it is another one by now, or it cannot be read at all: then the guest is told. */
+        return count == sizeof(bytes) ? HVM_AGAIN : HVM_GP;
+    }
+    effect =
+        insn_execute(&insn, is_apic && insn.operation > INSN_MOVS ? hvm_apic_read(gpa) : UINT64_MAX,
+                     &vcpu->state);
+    if (is_apic && effect.writes) {
+        return hvm_apic_write(vcpu, gpa, (uint32_t)effect.value) == HVM_GP ? HVM_GP : HVM_AGAIN;
+    }
+    return HVM_AGAIN;
+}
+
+static const char *verb_of(enum nested_access access)
+{
+    switch (access) {
+    case NESTED_READ:
+        return "read";
+    case NESTED_WRITE:
+        return "wrote to";
+    case NESTED_EXECUTE:
+        return "executed";
+    case NESTED_WALK:
+        break;
+    }
+    return "walked";
+}
+
+enum hvm_answer hvm_memory(struct vcpu *vcpu, uint64_t gpa, enum nested_access access)
+{
+    const enum nested_outcome outcome = access == NESTED_WRITE && hvm_is_apic_page(gpa)
+                                            ? NESTED_APIC
+                                            : nested_fault(hvm_nested(), gpa, access);
+
+    vcpu->exits[outcome == NESTED_APIC ? VMEXIT_APIC_WRITE : VMEXIT_MEMORY]++;
+    switch (outcome) {
+    case NESTED_MAPPED:
+        return HVM_AGAIN;
+    case NESTED_KEPT:
+        hvm_line(vcpu, LOG_WARNING, "warning: hvm: processor %u %s Berth's memory at 0x%lx",
+                 vcpu->number, verb_of(access), gpa);
+        return HVM_AGAIN;
+    case NESTED_DROP:
+        return write_do(vcpu, gpa, false);
+    case NESTED_APIC:
+        return write_do(vcpu, gpa, true);
+    }
+    return HVM_AGAIN;
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void state_report(const struct vcpu *vcpu)
+{
+    const struct guest_state *const guest = &vcpu->state;
+
+    for (unsigned int i = 0; i < GPR_COUNT; i += 4) {
+        log_line(LOG_ERROR, "  r%u-r%u 0x%016lx 0x%016lx 0x%016lx 0x%016lx", i, i + 3,
+                 guest->gpr[i], guest->gpr[i + 1], guest->gpr[i + 2], guest->gpr[i + 3]);
+    }
+    log_line(LOG_ERROR, "  rip 0x%016lx rflags 0x%lx cs.base 0x%lx code %u cpl %u", guest->rip,
+             guest->rflags, guest->cs_base, guest->code_bits, guest->cpl);
+    log_line(LOG_ERROR, "  cr0 0x%lx cr3 0x%lx cr4 0x%lx efer 0x%lx", guest->cr0, guest->cr3,
+             guest->cr4, guest->efer);
+}
+
+NORETURN void hvm_shutdown(struct vcpu *vcpu)
+{
+    vcpu->exits[VMEXIT_SHUTDOWN]++;
+    log_error("hvm: triple fault of the guest on processor %u at 0x%lx - %s", vcpu->number,
+              vcpu->state.rip,
+              hvm_halts_on_shutdown() ? "see the guest's own log"
+                                      : "triple-fault=halt shows its registers");
+    if (hvm_halts_on_shutdown()) {
+        state_report(vcpu);
+        machine_stop();
+    }
+    machine_leave(EXIT_RESTART);
+}
+
+NORETURN void hvm_fail(struct vcpu *vcpu, const char *what, uint64_t code)
+{
+    log_error("hvm: processor %u: %s (0x%lx) - report this with the lines below", vcpu->number,
+              what, code);
+    state_report(vcpu);
+    machine_stop();
+}

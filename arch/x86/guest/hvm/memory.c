@@ -1,0 +1,219 @@
+/*
+ * The memory that Berth keeps under a guest: one block, taken before the guest is placed, for the nested tables and for
+ * the virtual processors. And what of the machine the guest has.
+ *
+ *   nested tables | page of ones | the same, for page tables | shared pages | virtual processors | stack
+ *
+ * The stack is the first processor's: the others have one in their areas.
+ */
+#include "hvm.h"
+
+#include "apic.h"
+#include "guest_memory.h"
+#include "hvm_state.h"
+#include "mem.h"
+#include "page_tables.h"
+#include "pages.h"
+#include "paging.h"
+#include "physmap.h"
+#include "vcpu.h"
+#include "x86/address_map.h"
+#include "x86/apic.h"
+#include "x86/paging.h"
+#include "x86/registers.h"
+#include "x86/stacks.h"
+
+#define ONES_PAGES  2
+#define STACK_PAGES (PROCESSOR_STACK_BYTES / PAGE_BYTES)
+/* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
+#define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
+
+static struct hvm_request request;
+static struct nested nested;
+static struct nested_request nested_request;
+static struct prange block;
+static uint64_t nested_room_bytes;
+static struct guest_memory memory;
+static uint32_t first_apic_id;
+
+static uint64_t block_pages(void)
+{
+    return nested_room_bytes / PAGE_BYTES + ONES_PAGES + 1 + HVM_SHARED_PAGES +
+           (uint64_t)request.processors * VCPU_PAGES + STACK_PAGES;
+}
+
+/* Physical addresses of the block's parts. */
+static uint64_t ones_pa(void)
+{
+    return block.start + nested_room_bytes;
+}
+
+static uint64_t ranges_pa(void)
+{
+    return ones_pa() + ONES_PAGES * PAGE_BYTES;
+}
+
+uint64_t hvm_shared_pages_pa(void)
+{
+    return ranges_pa() + PAGE_BYTES;
+}
+
+static uint64_t vcpu_pa(uint32_t number)
+{
+    return hvm_shared_pages_pa() + (HVM_SHARED_PAGES + (uint64_t)number * VCPU_PAGES) * PAGE_BYTES;
+}
+
+struct vcpu *hvm_vcpu(uint32_t number)
+{
+    return physmap_low((paddr_t){vcpu_pa(number)});
+}
+
+uint32_t hvm_vcpu_count(void)
+{
+    return request.processors;
+}
+
+void *hvm_own_page(const struct vcpu *vcpu, uint32_t page)
+{
+    return physmap_low((paddr_t){vcpu->own_pa + page * PAGE_BYTES});
+}
+
+void *hvm_shared_pages(void)
+{
+    return physmap_low((paddr_t){hvm_shared_pages_pa()});
+}
+
+uint64_t hvm_nested_root_pa(void)
+{
+    return nested.pa;
+}
+
+struct nested *hvm_nested(void)
+{
+    return &nested;
+}
+
+bool hvm_is_apic_page(uint64_t gpa)
+{
+    return nested_request.has_apic_page && gpa - nested_request.apic_page.pa < PAGE_BYTES;
+}
+
+bool hvm_halts_on_shutdown(void)
+{
+    return request.halt_on_shutdown;
+}
+
+/* Above the map's last entry nothing is known to be; the first 4 GiB have devices in any case. */
+static uint64_t top_of(const struct memmap *map)
+{
+    uint64_t top = IDENTITY_MAP_BYTES;
+
+    if (map->count > 0 && map->ranges[map->count - 1].bytes.end > top) {
+        top = align_up(map->ranges[map->count - 1].bytes.end, L3_PAGE_BYTES);
+    }
+    return top;
+}
+
+/* With other processors it is in use already. */
+static bool apic_ready(const struct local_apic *apic)
+{
+    if (!apic->on || local_apic_is_used()) {
+        return true;
+    }
+    if (!apic->x2apic && !page_tables_add_device(apic->registers)) {
+        return false;
+    }
+    local_apic_use(apic);
+    return true;
+}
+
+struct status hvm_take_memory(const struct hvm_request *wanted)
+{
+    const struct local_apic apic = local_apic_detect();
+
+    request = *wanted;
+    request.processors = processors_listed();
+    nested_request = (struct nested_request){
+        .format = wanted->format,
+        .has_1gib_pages = wanted->caps->has_1gib_pages,
+        .physical_bits = wanted->caps->physical_bits,
+        .top = top_of(wanted->map),
+        .has_apic_page = wanted->format == NESTED_NPT && apic.on,
+        .apic_page = apic.registers,
+    };
+    nested_room_bytes = nested_bytes(&nested_request);
+    if (!apic_ready(&apic)) {
+        return status_at(HVM_APIC_OUT_OF_REACH, apic.registers.pa);
+    }
+    first_apic_id = apic.on ? local_apic_id() : 0;
+    return pages_take(block_pages(), &block);
+}
+
+/* RAM as the guest has it, as far as Berth reaches it: the map's, without what is kept. */
+static uint32_t ram_list(struct busy_list kept, struct prange *ranges)
+{
+    const struct memmap *const map = request.map;
+    struct prange ram;
+    uint32_t index = 0;
+    uint32_t count = 0;
+    uint32_t next = 0;
+
+    while (paging_next_ram(map, PHYSMAP_END, &index, &ram)) {
+        while (ram.start < ram.end && count < RAM_RANGES_MOST) {
+            while (next < kept.count && kept.ranges[next].end <= ram.start) {
+                next++;
+            }
+            const struct prange hole =
+                next < kept.count ? kept.ranges[next] : (struct prange){UINT64_MAX, UINT64_MAX};
+            const uint64_t end = hole.start < ram.end ? hole.start : ram.end;
+
+            if (ram.start < end) {
+                ranges[count++] = (struct prange){ram.start, end};
+            }
+            ram.start = hole.start < ram.end ? hole.end : ram.end;
+        }
+    }
+    return count;
+}
+
+static void vcpu_prepare(uint32_t number)
+{
+    struct vcpu *const vcpu = hvm_vcpu(number);
+    const struct processor *const other = number > 0 ? processor_online(number - 1) : NULL;
+
+    memset(vcpu, 0, VCPU_PAGES * PAGE_BYTES);
+    vcpu->number = number;
+    vcpu->own_pa = vcpu_pa(number) + PAGE_BYTES;
+    vcpu->stack_top = (uint64_t)physmap_low((paddr_t){block.end});
+    vcpu->memory = memory;
+    vcpu->is_there = number == 0 || other != NULL;
+    vcpu->apic_id = other != NULL ? other->apic_id : first_apic_id;
+}
+
+struct status hvm_build(struct busy_list kept)
+{
+    struct prange *const ranges = physmap_low((paddr_t){ranges_pa()});
+
+    nested_request.kept = kept;
+    nested_request.ones.pa = ones_pa();
+    nested_request.walked.pa = ones_pa() + PAGE_BYTES;
+    memset(physmap_low(nested_request.ones), 0xff, ONES_PAGES * PAGE_BYTES);
+    memory = (struct guest_memory){
+        .bytes = physmap_low((paddr_t){0}),
+        .ranges = ranges,
+        .count = ram_list(kept, ranges),
+    };
+    for (uint32_t number = 0; number < request.processors; number++) {
+        vcpu_prepare(number);
+    }
+    return nested_build(&nested, &nested_request, physmap_low((paddr_t){block.start}), block.start,
+                        nested_room_bytes);
+}
+
+struct hvm_footprint hvm_footprint(void)
+{
+    return (struct hvm_footprint){
+        .nested_bytes = nested_room_bytes,
+        .processors_bytes = prange_bytes(block) - nested_room_bytes,
+    };
+}

@@ -1,0 +1,226 @@
+/*
+ * The exit loop of SVM: what the hardware says of an exit is put into the terms of guest/hvm, and the answer back.
+ */
+#include "svm_state.h"
+
+#include "abi/svm.h"
+#include "instructions.h"
+#include "log.h"
+#include "nested.h"
+#include "stop.h"
+#include "x86/paging.h"
+#include "x86/registers.h"
+#include "x86/vectors.h"
+
+NORETURN void svm_wait_for_init(void)
+{
+    for (;;) {
+        asm volatile("cli; stgi; hlt" : : : "memory");
+    }
+}
+
+static void state_take(struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+    struct guest_state *const state = &vcpu->state;
+
+    state->gpr[GPR_AX] = vmcb->rax;
+    state->gpr[GPR_SP] = vmcb->rsp;
+    state->rip = vmcb->rip;
+    state->rflags = vmcb->rflags;
+    state->cr0 = vmcb->cr0;
+    state->cr3 = vmcb->cr3;
+    state->cr4 = vmcb->cr4;
+    state->efer = vmcb->efer & ~(uint64_t)EFER_SVME;
+    state->cs_base = vmcb->cs.base;
+    state->cpl = vmcb->cpl;
+    if ((vmcb->efer & EFER_LMA) != 0 && (vmcb->cs.attributes & SVM_SEGMENT_LONG) != 0) {
+        state->code_bits = 64;
+        state->cs_base = 0;
+    } else {
+        state->code_bits = (vmcb->cs.attributes & SVM_SEGMENT_BIG) != 0 ? 32 : 16;
+    }
+}
+
+static void state_give(const struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    const struct guest_state *const state = &vcpu->state;
+
+    vmcb->rax = state->gpr[GPR_AX];
+    vmcb->rsp = state->gpr[GPR_SP];
+    vmcb->rip = state->rip;
+    vmcb->rflags = state->rflags;
+}
+
+/* The instruction that caused the exit is done: traps that it would have caused come now. */
+static void finish(struct vmcb *vmcb, const struct guest_state *state)
+{
+    vmcb->interrupt_shadow = 0;
+    if ((state->rflags & EFLAGS_TF) != 0) {
+        vmcb->dr6 |= DR6_STEP;
+        vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | VECTOR_DB;
+    }
+}
+
+static enum nested_access access_of(uint64_t error_code)
+{
+    if ((error_code & SVM_NPF_TABLE) != 0) {
+        return NESTED_WALK;
+    }
+    if ((error_code & PF_EXECUTE) != 0) {
+        return NESTED_EXECUTE;
+    }
+    return (error_code & PF_WRITE) != 0 ? NESTED_WRITE : NESTED_READ;
+}
+
+/* Which instruction an exit is for; INSN_OTHER: none that is answered. */
+static enum insn_operation operation_of(const struct vmcb *vmcb)
+{
+    switch (vmcb->exit_code) {
+    case SVM_EXIT_CPUID:
+        return INSN_CPUID;
+    case SVM_EXIT_VMMCALL:
+        return INSN_VMMCALL;
+    case SVM_EXIT_MSR:
+        return vmcb->exit_info_1 == SVM_MSR_WRITE ? INSN_WRMSR : INSN_RDMSR;
+    default:
+        return INSN_OTHER;
+    }
+}
+
+static enum hvm_answer instruction_do(struct vcpu *vcpu, enum insn_operation operation)
+{
+    switch (operation) {
+    case INSN_CPUID:
+        return hvm_cpuid(vcpu);
+    case INSN_VMMCALL:
+        return hvm_hypercall(vcpu);
+    case INSN_RDMSR:
+        return hvm_msr_read(vcpu);
+    default:
+        return hvm_msr_write(vcpu);
+    }
+}
+
+static enum hvm_answer instruction_exit(struct vcpu *vcpu, struct vmcb *vmcb,
+                                        enum insn_operation operation)
+{
+    const uint32_t length = hvm_instruction(vcpu, operation);
+    enum hvm_answer answer;
+
+    if (length == 0) {
+        return HVM_AGAIN;
+    }
+    answer = instruction_do(vcpu, operation);
+    if (answer == HVM_EFER) {
+        vmcb->efer = vcpu->state.efer | EFER_SVME;
+        answer = HVM_DONE;
+    }
+    if (answer == HVM_DONE) {
+        vcpu->state.rip += length;
+        if (vcpu->state.code_bits != 64) {
+            vcpu->state.rip = (uint32_t)vcpu->state.rip;
+        }
+        finish(vmcb, &vcpu->state);
+    }
+    return answer;
+}
+
+static enum hvm_answer memory_exit(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    const uint64_t rip = vcpu->state.rip;
+    const enum hvm_answer answer =
+        hvm_memory(vcpu, vmcb->exit_info_2, access_of(vmcb->exit_info_1));
+
+    if (vcpu->state.rip != rip) {
+        finish(vmcb, &vcpu->state);
+    }
+    return answer;
+}
+
+/* INVD would throw away what Berth has written, too: SDM volume 2A, INVD. */
+static enum hvm_answer caches_exit(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    vcpu->exits[VMEXIT_OTHER]++;
+    asm volatile("wbinvd" : : : "memory");
+    vcpu->state.rip += INVD_BYTES;
+    finish(vmcb, &vcpu->state);
+    return HVM_DONE;
+}
+
+/* Whoever sent it: the others are started anew by the guest, through Berth; the first one begins at the firmware. */
+static NORETURN void init_exit(struct vcpu *vcpu)
+{
+    vcpu->exits[VMEXIT_INIT]++;
+    if (vcpu->number == 0) {
+        log_warning("hvm: INIT came to the first processor: the machine starts over");
+        machine_leave(EXIT_RESTART);
+    }
+    svm_wait_for_init();
+}
+
+static enum hvm_answer exit_answer(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    const enum insn_operation operation = operation_of(vmcb);
+
+    if (operation != INSN_OTHER) {
+        return instruction_exit(vcpu, vmcb, operation);
+    }
+    switch (vmcb->exit_code) {
+    case SVM_EXIT_NPF:
+        return memory_exit(vcpu, vmcb);
+    case SVM_EXIT_INVD:
+        return caches_exit(vcpu, vmcb);
+    case SVM_EXIT_INVLPGA:
+    case SVM_EXIT_VMRUN:
+    case SVM_EXIT_VMLOAD:
+    case SVM_EXIT_VMSAVE:
+    case SVM_EXIT_STGI:
+    case SVM_EXIT_CLGI:
+    case SVM_EXIT_SKINIT:
+        vcpu->exits[VMEXIT_VIRTUAL]++;
+        return HVM_UD;
+    case SVM_EXIT_INIT:
+        init_exit(vcpu);
+    case SVM_EXIT_SHUTDOWN:
+        hvm_shutdown(vcpu);
+    case SVM_EXIT_INVALID:
+        hvm_fail(vcpu, "the processor refuses the guest's state", vmcb->exit_code);
+    default:
+        hvm_fail(vcpu, "an exit that was not asked for", vmcb->exit_code);
+    }
+}
+
+/*
+ * An event that was being delivered when the exit came is delivered again: APM volume 2, section 15.7.2. Of an exit in
+ * the midst of one the answer is never to give the guest an exception.
+ */
+static void exit_finish(struct vmcb *vmcb, enum hvm_answer answer)
+{
+    vmcb->event =
+        (vmcb->exit_interrupt & SVM_EVENT_VALID) != 0 ? vmcb->exit_interrupt : vmcb->event;
+    if (answer == HVM_UD) {
+        vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | VECTOR_UD;
+    } else if (answer == HVM_GP) {
+        vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | SVM_EVENT_ERROR | VECTOR_GP;
+    }
+    vmcb->tlb_control = 0;
+}
+
+NORETURN void svm_loop(struct vcpu *vcpu)
+{
+    struct vmcb *const vmcb = hvm_own_page(vcpu, SVM_PAGE_VMCB);
+    const uint64_t vmcb_pa = vcpu->own_pa + SVM_PAGE_VMCB * PAGE_BYTES;
+    const uint64_t host_pa = vcpu->own_pa + SVM_PAGE_HOST * PAGE_BYTES;
+
+    for (;;) {
+        svm_switch(vcpu, vmcb_pa, host_pa);
+        if (processors_are_stopping()) {
+            processor_halt();
+        }
+        state_take(vcpu, vmcb);
+        vmcb->event = 0;
+        exit_finish(vmcb, exit_answer(vcpu, vmcb));
+        state_give(vcpu, vmcb);
+        hvm_lines_print(vcpu);
+    }
+}
