@@ -8,15 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "x86/hidden.h"
+
 /* CPUID 0x80000001 ecx; 0x8000000a: ebx is the number of ASIDs, edx the features. */
-#define CPUID_EXT_SVM_BIT      2
-#define CPUID_EXT_SVM_FEATURES 0x8000000au
+
+
 #define SVM_FEATURE_NESTED     0x1u
 
-#define MSR_VM_CR       0xc0010114u
 #define VM_CR_SVM_OFF   0x10u /* SVMDIS */
-#define MSR_VM_HSAVE_PA 0xc0010117u
-#define EFER_SVME       0x1000u
 
 /* Intercepts: the double words at offsets 0xc and 0x10. */
 #define SVM_INTERCEPT_INIT     (1u << 3)

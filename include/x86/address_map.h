@@ -33,5 +33,7 @@
 #define LOW_MEMORY_BYTES UC(0x100000)
 /* Of that, where other processors can start: SDM volume 3A, section 11.4.4. */
 #define START_PAGES_END UC(0xa0000)
+/* From here on kernels look for what firmware has put there (iBFT), and a page that stays is in the way of that. */
+#define START_PAGES_GOOD_END UC(0x80000)
 
 #endif

@@ -269,11 +269,12 @@ struct status placement_tables(const struct memmap *map, struct prange image,
 
 /* --- the page that other processors start in ----------------------------------------------- */
 
-bool placement_start_page(const struct memmap *map, struct busy_list busy, paddr_t *page)
+static bool start_page_below(const struct memmap *map, struct busy_list busy, uint64_t below,
+                             paddr_t *page)
 {
     const struct obstacles obstacles = {.others = busy};
 
-    for (uint64_t start = START_PAGES_END - PAGE_BYTES; start > 0; start -= PAGE_BYTES) {
+    for (uint64_t start = below - PAGE_BYTES; start > 0; start -= PAGE_BYTES) {
         const struct prange bytes = {start, start + PAGE_BYTES};
         const struct prange free = first_free(&obstacles, bytes.start, bytes.end);
 
@@ -283,6 +284,12 @@ bool placement_start_page(const struct memmap *map, struct busy_list busy, paddr
         }
     }
     return false;
+}
+
+bool placement_start_page(const struct memmap *map, struct busy_list busy, paddr_t *page)
+{
+    return start_page_below(map, busy, START_PAGES_GOOD_END, page) ||
+           start_page_below(map, busy, START_PAGES_END, page);
 }
 
 /* --- a native kernel ----------------------------------------------------------------------- */

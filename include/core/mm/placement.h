@@ -78,7 +78,8 @@ struct status placement_tables(const struct memmap *map, struct prange image,
                                struct busy_list modules, uint64_t bytes, struct prange *room);
 
 /*
- * A page that other processors can start in: of RAM, not page 0, and below the numbers that start-up messages reserve.
+ * A page that other processors can start in: of RAM, not page 0, and below the numbers that start-up messages reserve;
+ * below 512 KiB if there is one.
  * What boot services used will do, too: the page's bytes are put back.
  *
  * @return  false when there is none

@@ -234,8 +234,8 @@ enum hvm_answer hvm_memory(struct vcpu *vcpu, uint64_t gpa, enum nested_access a
     case NESTED_MAPPED:
         return HVM_AGAIN;
     case NESTED_KEPT:
-        hvm_line(vcpu, LOG_WARNING, "warning: hvm: processor %u %s Berth's memory at 0x%lx",
-                 vcpu->number, verb_of(access), gpa);
+        hvm_line(vcpu, LOG_WARNING, "warning: hvm: processor %u %s Berth's memory at 0x%lx, rip 0x%lx",
+                 vcpu->number, verb_of(access), gpa, vcpu->state.rip);
         return HVM_AGAIN;
     case NESTED_DROP:
         return write_do(vcpu, gpa, false);

@@ -24,6 +24,9 @@
 #include "x86/stacks.h"
 
 #define ONES_PAGES  2
+#define KEPT_KNOWN_MOST  16
+#define KEPT_UNKNOWN     5
+#define TABLES_FOR_RANGE 4
 #define STACK_PAGES (PROCESSOR_STACK_BYTES / PAGE_BYTES)
 /* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
 #define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
@@ -103,13 +106,17 @@ bool hvm_halts_on_shutdown(void)
     return request.halt_on_shutdown;
 }
 
-/* Above the map's last entry nothing is known to be; the first 4 GiB have devices in any case. */
+/* Above RAM there may be a device somewhere, and in the first 4 GiB there are in any case. */
 static uint64_t top_of(const struct memmap *map)
 {
     uint64_t top = IDENTITY_MAP_BYTES;
+    uint32_t index = 0;
+    struct prange ram;
 
-    if (map->count > 0 && map->ranges[map->count - 1].bytes.end > top) {
-        top = align_up(map->ranges[map->count - 1].bytes.end, L3_PAGE_BYTES);
+    while (paging_next_ram(map, UINT64_MAX, &index, &ram)) {
+        if (ram.end > top) {
+            top = align_up(ram.end, L3_PAGE_BYTES);
+        }
     }
     return top;
 }
@@ -127,6 +134,20 @@ static bool apic_ready(const struct local_apic *apic)
     return true;
 }
 
+/*
+ * What the tables take, before all that is kept is known: what has been taken of memory is; the image, Berth's page
+ * tables, the block itself and perhaps some device are further ranges, each in two pages of 2 MiB and of 1 GiB at most.
+ */
+static uint64_t nested_room(void)
+{
+    static struct prange kept[KEPT_KNOWN_MOST + 1];
+    uint32_t count = pages_used(kept, KEPT_KNOWN_MOST);
+
+    kept[count++] = processors_start_page();
+    nested_request.kept = (struct busy_list){kept, count};
+    return nested_bytes(&nested_request) + KEPT_UNKNOWN * TABLES_FOR_RANGE * PAGE_BYTES;
+}
+
 struct status hvm_take_memory(const struct hvm_request *wanted)
 {
     const struct local_apic apic = local_apic_detect();
@@ -141,7 +162,7 @@ struct status hvm_take_memory(const struct hvm_request *wanted)
         .has_apic_page = wanted->format == NESTED_NPT && apic.on,
         .apic_page = apic.registers,
     };
-    nested_room_bytes = nested_bytes(&nested_request);
+    nested_room_bytes = nested_room();
     if (!apic_ready(&apic)) {
         return status_at(HVM_APIC_OUT_OF_REACH, apic.registers.pa);
     }
