@@ -1,6 +1,6 @@
 # The test guests (tests/guests/README). Included by the top-level Makefile; everything goes to $(BUILD)/guests.
 
-## guests             build the test guests: all variants of the zeropage kernel, and the shim
+## guests             build the test guests: all variants of the zeropage kernel, the probe, the shim, the intruder
 .PHONY: guests
 GUESTS := tests/guests
 GUEST_CFLAGS := -std=gnu11 $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -Os -fno-strict-aliasing \
@@ -55,6 +55,28 @@ $(foreach v,$(ZEROPAGE_VARIANTS),$(eval $(call zeropage_variant,$(v),$(ZEROPAGE_
 $(BUILD)/guests/%.bzimage: $(BUILD)/guests/%.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
 
+# --- probe: one bzImage, with the header and the real-mode part of zeropage -------------------------------------
+PROBE_FLAGS := -m64 -DVARIANT_NAME='"probe"' -I$(GUESTS)/zeropage -I$(GUESTS)/probe
+PROBE_SOURCES := $(GUESTS)/zeropage/setup.S $(GUESTS)/zeropage/tail.S $(wildcard $(GUESTS)/probe/*.[cS]) \
+                 $(wildcard $(GUESTS)/lib/*.c)
+PROBE_OBJECTS := $(patsubst $(GUESTS)/%,$(BUILD)/guests/probe-objects/%.o,$(PROBE_SOURCES))
+$(BUILD)/guests/probe-objects/%.c.o: $(GUESTS)/%.c $(GUESTS)/guests.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) $(PROBE_FLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/guests/probe-objects/%.S.o: $(GUESTS)/%.S $(GUESTS)/guests.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_ASFLAGS) $(PROBE_FLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/guests/probe.elf: $(PROBE_OBJECTS) $(GUESTS)/zeropage/zeropage.lds
+	$(Q)$(LD) -m elf_x86_64 $(GUEST_LINK) -e startup_32 -T $(GUESTS)/zeropage/zeropage.lds -o $@ $(PROBE_OBJECTS)
+	$(Q)! readelf -rW $(filter %.c.o,$(PROBE_OBJECTS)) | grep -E 'R_X86_64_(64|32)|GOT32' || \
+	  { echo "probe: an absolute address crept in"; rm $@; exit 1; }
+-include $(PROBE_OBJECTS:.o=.d)
+
+# --- intruder: a program for Linux, static ------------------------------------------------------------------------
+$(BUILD)/guests/intruder: $(GUESTS)/intruder/intruder.c $(GUESTS)/guests.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -O1 -static -o $@ $<
+
 # --- shim ---------------------------------------------------------------------------------------------------
 SHIM_SOURCES := $(wildcard $(GUESTS)/shim/*.S $(GUESTS)/shim/*.c $(GUESTS)/lib/*.c)
 SHIM_OBJECTS := $(patsubst $(GUESTS)/%,$(BUILD)/guests/shim-objects/%.o,$(SHIM_SOURCES))
@@ -68,5 +90,6 @@ $(BUILD)/guests/shim.elf: $(SHIM_OBJECTS) $(GUESTS)/shim/shim.lds
 	$(Q)$(LD) -m elf_i386 $(GUEST_LINK) -T $(GUESTS)/shim/shim.lds -o $@ $(SHIM_OBJECTS)
 -include $(SHIM_OBJECTS:.o=.d)
 
-guests: $(patsubst %,$(BUILD)/guests/%.bzimage,$(ZEROPAGE_VARIANTS)) $(BUILD)/guests/shim.elf
+guests: $(patsubst %,$(BUILD)/guests/%.bzimage,$(ZEROPAGE_VARIANTS) probe) $(BUILD)/guests/shim.elf \
+        $(BUILD)/guests/intruder
 .PRECIOUS: $(BUILD)/guests/%.elf

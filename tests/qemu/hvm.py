@@ -1,0 +1,154 @@
+"""A guest that takes orders: the probe kernel (tests/guests/probe) or Linux with the initrd of `mkinitrd.py --init
+commands`. Each order is a line on its console; when it is done, the guest says so with the order's number.
+
+    with probe(case, "hvm") as guest:
+        assert guest.ask("do vmrun") == ["vmrun fault 6 error 0x0"]
+"""
+import contextlib
+import re
+import time
+
+from berth_qemu import PATIENCE, symbols
+
+MODES = ("native", "hvm")
+# SVM with nested paging, in the model that has little else.
+CPU = "qemu64,+svm,+npt"
+READY_SECONDS = 90
+ORDER_SECONDS = 60
+# A line of Berth may come in the middle of one of the guest's.
+BERTH_LINE = re.compile(r"\(BERTH\) [^\n]*\n")
+KEPT_LINE = re.compile(r"hvm: (?P<by>\w+), (?P<processors>\d+) processors?, kept (?P<kib>\d+) KiB: ")
+# What the log says of a touch, once a page.
+TOUCH_LINE = re.compile(r"warning: hvm: processor (\d+) (wrote to|read|executed|walked) Berth's memory at (0x[0-9a-f]+)")
+
+
+class Guest:
+    """Orders to a guest in a running machine, and its answers."""
+
+    def __init__(self, vm):
+        self.vm = vm
+        self.orders = 0
+
+    @property
+    def text(self):
+        """All that the guest printed, without Berth's lines."""
+        return BERTH_LINE.sub("", self.vm.text)
+
+    def ready(self, seconds=READY_SECONDS):
+        self.vm.wait_for(r"^READY$|^\(BERTH\) (error: .+|halted)$", seconds)
+        if not self.text.rstrip().endswith("READY"):
+            self.vm.wait_halted()
+            raise self.vm.error("Berth printed an error")
+        return self
+
+    def order(self, line):
+        """Say it and wait for nothing."""
+        self.vm.send(line + "\n")
+
+    def ask(self, line, seconds=ORDER_SECONDS):
+        """The lines of the answer. The guest's own "= " in front of each is away."""
+        start = len(self.text)
+        self.orders += 1
+        self.order(line)
+        end = re.compile(rf"^DONE {self.orders}\b.*$", re.MULTILINE)
+        deadline = time.monotonic() + seconds * PATIENCE
+        while not (found := end.search(self.text, start)):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self.vm.error(f"waited {seconds * PATIENCE:.0f} s for the answer to {line!r}")
+            if not self.vm._read_available(left):
+                raise self.vm.error(f"QEMU ended (status {self.vm.process.wait()}) at {line!r}")
+        return [answer.removeprefix("= ") for answer in self.text[start:found.start()].splitlines() if answer]
+
+    def ask_one(self, line):
+        answers = self.ask(line)
+        assert len(answers) == 1, self.vm.error(f"{line!r} has {len(answers)} answers: {answers}")
+        return answers[0]
+
+    def numbers(self, line):
+        """The answers "name a 0x1 b 0x2" as dictionaries."""
+        return [numbers_of(answer) for answer in self.ask(line)]
+
+    @property
+    def touches(self):
+        """[(processor, what, address)] of the log's lines."""
+        return [(int(who), what, int(where, 16)) for who, what, where in
+                (TOUCH_LINE.fullmatch(line).groups() for line in self.vm.log.lines if "Berth's memory at" in line)]
+
+
+def numbers_of(answer):
+    return {name: int(value, 16) for name, value in re.findall(r"(\S+) (0x[0-9a-f]+)", answer)}
+
+
+def berth_words(mode, *more):
+    return " ".join([f"dom0={mode}", *more])
+
+
+def multiboot1(case, words, modules, image=None):
+    """QEMU's own loader: no GRUB, no firmware's time."""
+    given = ",".join(f"{path} {text}".strip() for path, text in modules)
+    return ["-kernel", image or case.berth, "-append", words, "-initrd", given]
+
+
+@contextlib.contextmanager
+def probe(case, mode, *, words=(), processors=1, name=None, cpu=CPU, image=None, extra=(), **machine):
+    """The probe kernel in its machine, ready for orders."""
+    start = multiboot1(case, berth_words(mode, *words), [(case.guest("probe.bzimage"), "")], image)
+    extra = [*start, "-smp", str(processors), *extra]
+    with case.machine(name or mode, cpu=cpu, extra=extra, **machine) as vm:
+        yield Guest(vm).ready()
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+RESERVED = 2  # in the zero page: zero-page.rst
+PAGE = 4096
+
+
+def kept_ranges(log, e820):
+    """
+    What Berth keeps: RAM in the map that it printed, and reserved in the guest's. [(start, end)], whole pages.
+
+    @e820  the guest's [(start, bytes, type)]
+    """
+    reserved = sorted((start, start + size) for start, size, kind in e820 if kind == RESERVED)
+    found = []
+    for first, last, kind in log.memory:
+        if kind in ("ram", "boot-services"):
+            for start, end in reserved:
+                start, end = max(start, first), min(end, last + 1)
+                if start < end:
+                    found.append((start, end))
+    return sorted(found)
+
+
+def kept_bytes(ranges):
+    return sum(end - start for start, end in ranges)
+
+
+# What tests write to Berth's memory: anything that would not be there otherwise.
+PATTERN = 0x5AA5C33C0FF0699A
+
+
+class Outside:
+    """Berth's memory as QEMU's monitor shows it."""
+
+    def __init__(self, case, vm, kept):
+        self.vm, self.kept = vm, kept
+        names = symbols(case.debug_image)
+        offset = vm.log.base - names["_start"]
+        self.start, self.end = names["__text_start"] + offset, names["__rodata_end"] + offset
+        self.before = self.constants()
+        assert any(self.before)
+
+    def constants(self):
+        return self.vm.physical_memory(self.start, self.end - self.start)
+
+    def unchanged(self, written=()):
+        """Code and constants are as they were, and where the guest wrote PATTERN it is not."""
+        assert self.constants() == self.before, "code or constants of Berth have changed"
+        memory = {start: self.vm.physical_memory(start, end - start) for start, end in self.kept}
+        for address in written:
+            start = max(start for start in memory if start <= address)
+            found = memory[start][address - start:address - start + 8]
+            assert found != PATTERN.to_bytes(8, "little"), f"the guest has written to {address:#x}"
