@@ -23,6 +23,7 @@ struct search {
     const struct physical_view *memory;
     struct acpi_info *out;
     struct cursor tables[ACPI_TABLE_KINDS]; /* whole ones; size 0: not found yet */
+    uint32_t twice;                         /* bit n: there is more than one of kind n */
 };
 
 static void name_put(char *name, uint32_t signature)
@@ -133,6 +134,7 @@ static void table_take(struct search *search, enum acpi_table kind, uint64_t pa)
         *taken = good_table_at(search, pa, signatures[kind]);
     } else if (kind != ACPI_HPET) {
         /* HPETs have one table each (IA-PC HPET 3.2.4). */
+        search->twice |= 1U << kind;
         problem_add(search->out, ACPI_TWICE, signatures[kind], pa);
     }
 }
@@ -277,6 +279,9 @@ void acpi_read(const struct physical_view *memory, paddr_t rsdp, struct acpi_inf
         out->ivrs.pa = (uint64_t)(search.tables[ACPI_IVRS].bytes - memory->bytes);
     }
     tables_read(&search);
+    if ((search.twice >> ACPI_IVRS & 1) != 0) {
+        out->iommus_complete = false;
+    }
 }
 
 void acpi_table_hide(uint8_t *table)

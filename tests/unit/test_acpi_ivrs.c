@@ -188,6 +188,22 @@ static void test_a_table_of_intels_is_seen_and_not_read(void **state)
     assert_int_equal(info.iommu_count, 0);
 }
 
+static void test_a_second_table_may_name_others(void **state)
+{
+    (void)state;
+    ivrs_start();
+    iommu_start(IVHD_10, 2, 0x10000, 0);
+    block_end();
+    firmware_start(&made);
+    table(&made, "IVRS", 2, body.bytes, body.size);
+    table(&made, "IVRS", 2, body.bytes, body.size);
+    read_all(&made, &info);
+    assert_int_equal(info.problem_count, 1);
+    assert_int_equal(info.problems[0].defect, ACPI_TWICE);
+    assert_int_equal(info.iommu_count, 1);
+    assert_false(info.iommus_complete);
+}
+
 /* --- devices ----------------------------------------------------------------------------------------------------- */
 
 static void test_settings_of_all_kinds_of_entries(void **state)
@@ -508,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_of_several_blocks_for_one_iommu_the_highest_type_counts),
         cmocka_unit_test(test_more_iommus_than_fit_are_not_all_of_them),
         cmocka_unit_test(test_a_table_of_intels_is_seen_and_not_read),
+        cmocka_unit_test(test_a_second_table_may_name_others),
         cmocka_unit_test(test_settings_of_all_kinds_of_entries),
         cmocka_unit_test(test_the_highest_device_is_one_that_is_named_alone),
         cmocka_unit_test(test_ranges_that_end_wrongly),
