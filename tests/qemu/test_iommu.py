@@ -210,7 +210,7 @@ def test_memory_that_the_firmware_wants_for_devices(case):
 
 
 def test_an_iommu_that_is_on_already(case):
-    """As firmware or a kernel before may leave it: with a table of its own, here at 64 MiB, by which nothing is held."""
+    """As firmware or a kernel before may leave it: with a table of its own, here one that holds nothing back."""
     control = REGISTERS + 0x18
     on = f"write_dword {REGISTERS:#x} 0x4000000\nwrite_dword {control:#x} 0x1005\nread_dword {control:#x}\n"
     iso = case.berth_iso(cmdline="dom0=hvm", modules=[(case.guest("probe.bzimage"), "")], grub_text=on)

@@ -17,7 +17,7 @@ static struct acpi_info info;
 static struct block body;
 static size_t block_at;
 
-/* --- making one: offsets are those of the table, whose header is 36 bytes ------------------------------------------ */
+/* --- making one: offsets are those of the table, whose header is 36 bytes ----------------------------------------- */
 
 static void ivrs_start(void)
 {

@@ -245,7 +245,7 @@ static void test_too_little_room_is_told_and_kept_to(void **state)
     assert_true(iommu_map_build(&mapping, tables[0], TABLES_PA, 5));
 }
 
-/* --- where the map ends -------------------------------------------------------------------------------------------- */
+/* --- where the map ends ------------------------------------------------------------------------------------------- */
 
 static void put(uint64_t start, uint64_t end, enum memory_type type)
 {
@@ -266,7 +266,7 @@ static void test_where_the_map_ends(void **state)
     assert_int_equal(iommu_map_top(&map, 48), GIB(2001));
 }
 
-/* --- the device table ---------------------------------------------------------------------------------------------- */
+/* --- the device table --------------------------------------------------------------------------------------------- */
 
 static void devices_build(uint32_t count, const struct acpi_iommu_setting *settings,
                           uint32_t setting_count)

@@ -150,7 +150,8 @@ void iommu_take_memory(const struct acpi_info *firmware, const struct memmap *ma
     mapping = (struct iommu_mapping){iommu_map_top(map, caps->physical_bits), kept};
     map_pages = iommu_map_pages(&mapping) + LATER_RANGES(units) * IOMMU_PAGES_FOR_RANGE;
     device_count = IOMMU_DEVICES_PER_BUS * iommu_buses(highest_device(), memmap_ram_bytes(map));
-    pages = device_table_bytes() / PAGE_BYTES + map_pages + acpi->iommu_count * UNIT_PAGES + 1;
+    pages = device_table_bytes() / PAGE_BYTES + map_pages +
+            (uint64_t)acpi->iommu_count * UNIT_PAGES + 1;
     if (!is_ok(pages_take(pages, &block))) {
         log_warning("iommu: there is no room for its tables, %lu pages", pages);
         block = (struct prange){0, 0};

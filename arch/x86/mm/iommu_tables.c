@@ -49,7 +49,7 @@ unsigned int iommu_map_levels(const struct iommu_mapping *mapping)
 {
     unsigned int level = IOMMU_LEVEL_OF_LARGEST;
 
-    while (mapping->top > 1ULL << entry_shift(level + 1)) {
+    while (level < IOMMU_LEVELS_MOST && mapping->top > 1ULL << entry_shift(level + 1)) {
         level++;
     }
     return level;
@@ -104,7 +104,7 @@ static uint64_t table_fill(struct walk *walk, unsigned int level, uint64_t start
         if (kept == KEPT_WHOLLY || (kept == KEPT_PARTLY && level == 1)) {
             continue;
         }
-        if (kept == KEPT_NOTHING && level <= IOMMU_LEVEL_OF_LARGEST) {
+        if (level == 1 || (kept == KEPT_NOTHING && level <= IOMMU_LEVEL_OF_LARGEST)) {
             entry |= range.start;
         } else {
             entry |= table_fill(walk, level - 1, range.start);

@@ -16,7 +16,7 @@
 #include "memmap.h"
 #include "placement.h"
 
-/* The guest shall not find them: the table that names them gets another name. While the firmware's tables are mapped. */
+/* The guest shall not find them: their table gets another name. While the firmware's tables are mapped. */
 void iommu_hide(const struct acpi_info *firmware);
 
 /* Pages of the final page tables for the registers, at most. */

@@ -1,4 +1,4 @@
-/* PCI configuration space of the first segment, through its two ports. Who reads and writes takes no lock: boot only. */
+/* PCI configuration space of the first segment, through its two ports. There is no lock around them: boot only. */
 #ifndef CPU_PCI_CONFIG_H
 #define CPU_PCI_CONFIG_H
 

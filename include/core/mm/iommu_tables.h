@@ -22,8 +22,8 @@ struct iommu_mapping {
 };
 
 /*
- * Where the map is to end: behind all RAM, and not below 1 TiB, or what the processor can address, so that most devices'
- * own memory is in it, too. What devices want from each other above that is refused.
+ * Where the map is to end: behind all RAM, and not below 1 TiB, or what the processor can address, so that most of the
+ * devices' own memory is in it, too. What devices want from each other above that is refused.
  *
  * @physical_bits  32 to 52
  */

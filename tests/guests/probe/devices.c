@@ -1,6 +1,6 @@
 /*
  * Orders about devices: PCI configuration space, and a device that reads and writes memory wherever it is told to:
- * QEMU's `-device edu,dma_mask=0xffffffff`. Source: QEMU docs/specs/edu.txt; PCI Local Bus Specification 3.0, section 6.
+ * QEMU's `-device edu,dma_mask=0xffffffff`. Source: QEMU docs/specs/edu.txt; PCI Local Bus Specification 3.0, 6.1.
  */
 #include "guest_io.h"
 #include "probe.h"
