@@ -45,11 +45,11 @@ struct efi_handoff efi_handoff_storage NOINIT;
 /* And afterwards what is taken from it: ranges that are told apart. */
 #define USED_MAX 16
 
-/* What is needed for one stage only. */
+/* The memory map, and before it is made the stack of 32-bit firmware. */
 static union {
-    struct memmap_scratch memmap;
+    struct memmap memmap;
     uint8_t firmware_stack[EFI32_STACK_BYTES] __attribute__((aligned(16)));
-} scratch NOINIT;
+} early NOINIT;
 
 /* When the boot began, and when each of its phases ended. */
 static uint64_t stamps[BOOT_PHASES + 1];
@@ -76,8 +76,7 @@ static struct status boot_info_fill(const struct entry_regs *regs, struct boot_i
         return decoded;
     }
     if (regs->path == ENTRY_PATH_MULTIBOOT && info->efi.boot_services_live) {
-        efi32_boot_services_exit(info, regs->load_base, scratch.firmware_stack,
-                                 &efi_handoff_storage);
+        efi32_boot_services_exit(info, regs->load_base, early.firmware_stack, &efi_handoff_storage);
         return efi_handoff_merge(&efi_handoff_storage, info);
     }
     return regs->path == ENTRY_PATH_MULTIBOOT2_EFI ? efi_handoff_merge(&efi_handoff_storage, info)
@@ -112,10 +111,8 @@ static struct cpu_caps stage_processor(void)
 
 static const struct memmap *stage_memmap(const struct boot_info *info, const struct cpu_caps *caps)
 {
-    static struct memmap map NOINIT;
-
-    require(memmap_build(info, caps->physical_bits, &scratch.memmap, &map));
-    return &map;
+    require(memmap_build(info, caps->physical_bits, &early.memmap));
+    return &early.memmap;
 }
 
 /* What the firmware's tables say. The final page tables do not map them. */

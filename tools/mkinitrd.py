@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """Make an initrd: busybox and one /init, as a gzip-compressed cpio archive (newc). The same input gives the same bytes.
 
-usage: mkinitrd.py [--init shell|report|efi|quiet] [--pad BYTES] [--file NAME=PATH]... [--busybox /bin/busybox] OUT
+usage: mkinitrd.py [--init shell|report|efi|quiet|commands] [--pad BYTES] [--file NAME=PATH]... [--modules FOLDER]
+                   [--busybox /bin/busybox] OUT
 
   shell    a banner, then a shell on the console; with berth.batch on the kernel's command line, power-off instead
   report   what the kernel was given, as sections "BEGIN name" ... "END name", then USERSPACE-OK, then power-off
   efi      the report, and what the kernel knows of UEFI and of the screen; needs --file efivarfs.ko=PATH. With
            berth.hold on the kernel's command line it writes a line on the screen and waits for one on the console
   quiet    USERSPACE-OK alone, then power-off
+  commands READY, then does what each line on the console says in its shell, and says DONE, the line's number and the
+           status. `load` loads the modules of --modules (as fetch_kernel.py leaves them) in their order
 
 /payload.bin is a megabyte that depends on a fixed seed only; the report holds its checksum. --pad appends that many
 incompressible bytes as another file, for tests that need a large initrd.
@@ -139,7 +142,25 @@ if grep -qw berth.hold /proc/cmdline; then
 fi
 """ + REPORT_END
 
-INITS = {"shell": SHELL_INIT, "report": REPORT_INIT, "efi": EFI_INIT, "quiet": QUIET_INIT}
+COMMANDS_INIT = PROLOGUE + """
+echo 1 > /proc/sys/kernel/printk
+stty -echo
+chmod -R a+x /programs
+load() {
+    for name in $(cat /modules/order); do
+        insmod "/modules/$name.ko" || echo "no module $name"
+    done
+}
+number=0
+echo READY
+while read -r line; do
+    number=$((number + 1))
+    eval "$line" 2>&1
+    echo "DONE $number $?"
+done
+"""
+
+INITS = {"commands": COMMANDS_INIT, "shell": SHELL_INIT, "report": REPORT_INIT, "efi": EFI_INIT, "quiet": QUIET_INIT}
 
 
 def pseudo_random(seed, length):
@@ -174,16 +195,19 @@ class Cpio:
         return bytes(self.bytes)
 
 
-def make_initrd(out, init="shell", pad_bytes=0, busybox="/bin/busybox", files=()):
-    """`files`: pairs of a name in the initrd's root folder and the path of its contents."""
+def make_initrd(out, init="shell", pad_bytes=0, busybox="/bin/busybox", files=(), modules=None):
+    """`files`: pairs of a name in the initrd's root folder and the path of its contents; `modules`: a folder of them."""
     archive = Cpio()
-    for folder in ("bin", "dev", "proc", "root", "sbin", "sys"):
+    for folder in ("bin", "dev", "modules", "proc", "programs", "root", "sbin", "sys"):
         archive.add(folder, stat.S_IFDIR | 0o755)
     # The kernel opens /dev/console before /init can mount anything there.
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     archive.add("bin/busybox", stat.S_IFREG | 0o755, pathlib.Path(busybox).read_bytes())
     archive.add("init", stat.S_IFREG | 0o755, INITS[init].encode())
     archive.add("payload.bin", stat.S_IFREG | 0o644, pseudo_random(PAYLOAD_SEED, PAYLOAD_BYTES))
+    files = list(files)
+    if modules:
+        files += [(f"modules/{path.name}", path) for path in sorted(pathlib.Path(modules).iterdir())]
     for name, path in files:
         archive.add(name, stat.S_IFREG | 0o644, pathlib.Path(path).read_bytes())
     if pad_bytes:
@@ -203,9 +227,11 @@ def main():
     parser.add_argument("--pad", type=int, default=0)
     parser.add_argument("--busybox", default="/bin/busybox")
     parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--modules")
     arguments = parser.parse_args()
     files = [file.split("=", 1) for file in arguments.file]
-    make_initrd(arguments.out, arguments.init, arguments.pad, arguments.busybox, files)
+    make_initrd(arguments.out, arguments.init, arguments.pad, arguments.busybox, files,
+                arguments.modules)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 /*
- * Entries of nested page tables. AMD's are ordinary ones; Intel's have the large-page bit and the bit that allows writes
- * in the same places. Constants only.
+ * Entries of nested page tables. AMD's are ordinary ones; Intel's have the large-page bit and the bit that allows
+ * writes in the same places. Constants only.
  * Source: AMD APM volume 2, section 15.25.5 (a nested walk is a user's access); Intel SDM volume 3C, section 28.3.2
- *         (29.3.2 in later editions), tables 28-1 to 28-7; memory types: volume 3A, table 12-2
+ *         (29.3.2 in later editions), tables 28-1 to 28-7
  */
 #ifndef X86_NESTED_PAGING_H
 #define X86_NESTED_PAGING_H
@@ -21,11 +21,5 @@
 
 #define EPT_TABLE (EPT_READ + EPT_WRITE + EPT_EXECUTE)
 #define EPT_LEAF  (EPT_READ + EPT_WRITE + EPT_EXECUTE)
-
-#define MEMORY_TYPE_UNCACHEABLE     0
-#define MEMORY_TYPE_WRITE_COMBINING 1
-#define MEMORY_TYPE_WRITE_THROUGH   4
-#define MEMORY_TYPE_WRITE_PROTECTED 5
-#define MEMORY_TYPE_WRITE_BACK      6
 
 #endif

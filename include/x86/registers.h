@@ -76,15 +76,31 @@
 #define PAT_TYPE_COMBINING 1
 
 /* Memory types of physical ranges: SDM volume 3A, section 12.11. */
-#define MSR_MTRR_CAP      UC(0xfe)
-#define MTRR_CAP_VARIABLE UC(0xff)
-#define MTRR_CAP_FIXED    UC(0x100)
-#define MSR_MTRR_DEFAULT  UC(0x2ff)
-#define MTRR_ENABLED      UC(0x800)
-#define MSR_MTRR_VARIABLE UC(0x200) /* base and mask of the first pair */
-#define MSR_MTRR_FIX_64K  UC(0x250)
-#define MSR_MTRR_FIX_16K  UC(0x258) /* two */
-#define MSR_MTRR_FIX_4K   UC(0x268) /* eight */
+#define MSR_MTRR_CAP       UC(0xfe)
+#define MTRR_CAP_VARIABLE  UC(0xff)
+#define MTRR_CAP_FIXED     UC(0x100)
+#define MSR_MTRR_DEFAULT   UC(0x2ff)
+#define MTRR_ENABLED       UC(0x800)
+#define MTRR_FIXED_ENABLED UC(0x400)
+#define MTRR_TYPE_MASK     UC(0xff)
+#define MTRR_MASK_VALID    UC(0x800)
+#define MSR_MTRR_VARIABLE  UC(0x200) /* base and mask of the first pair */
+#define MSR_MTRR_FIX_64K   UC(0x250)
+#define MSR_MTRR_FIX_16K   UC(0x258) /* two */
+#define MSR_MTRR_FIX_4K    UC(0x268) /* eight */
+/* What the fixed ones are for, from 0 on: each of eight equal parts. */
+#define MTRR_FIX_16K_START UC(0x80000)
+#define MTRR_FIX_4K_START  UC(0xc0000)
+#define MTRR_FIX_END       UC(0x100000)
+#define MTRR_FIX_PARTS     8
+#define MTRR_TYPE_BITS     8
+
+/* Memory types, as MTRRs and EPT have them: SDM volume 3A, table 12-2. */
+#define MEMORY_TYPE_UNCACHEABLE     0
+#define MEMORY_TYPE_WRITE_COMBINING 1
+#define MEMORY_TYPE_WRITE_THROUGH   4
+#define MEMORY_TYPE_WRITE_PROTECTED 5
+#define MEMORY_TYPE_WRITE_BACK      6
 
 #define CPUID_VENDOR         UC(0)
 #define CPUID_INTEL_ECX      UC(0x6c65746e) /* 0, ecx: the end of "GenuineIntel" */

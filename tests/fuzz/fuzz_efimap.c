@@ -100,7 +100,6 @@ static void require_zero_page(const struct memmap *map, struct busy_list list)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct memmap_scratch scratch;
     static struct memmap map;
 
     if (size == 0) {
@@ -122,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require_sound(&info);
     require_ranges();
     require(info.range_count <= info.efi.map_bytes / info.efi.map_descriptor_bytes);
-    if (is_ok(memmap_build(&info, PHYSICAL_BITS, &scratch, &map))) {
+    if (is_ok(memmap_build(&info, PHYSICAL_BITS, &map))) {
         require(map.repairs.unknown == 0);
         require_zero_page(&map, (struct busy_list){NULL, 0});
         require_zero_page(&map, (struct busy_list){kept, KEPT});

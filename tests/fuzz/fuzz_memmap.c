@@ -37,7 +37,6 @@ static bool is_covered(const struct boot_info *info, uint64_t address, enum memo
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct boot_info info;
-    static struct memmap_scratch scratch;
     static struct memmap map;
 
     if (size < 2) {
@@ -56,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(&range->length, data + at + 8, 8);
         memcpy(&range->type, data + at + 16, 4);
     }
-    struct status status = memmap_build_limited(&info, physical_bits, limit, &scratch, &map);
+    struct status status = memmap_build_limited(&info, physical_bits, limit, &map);
 
     require(map.count <= limit);
     if (status.code == MEMMAP_FULL) {

@@ -19,7 +19,8 @@ ORDER_SECONDS = 60
 BERTH_LINE = re.compile(r"\(BERTH\) [^\n]*\n")
 KEPT_LINE = re.compile(r"hvm: (?P<by>\w+), (?P<processors>\d+) processors?, kept (?P<kib>\d+) KiB: ")
 # What the log says of a touch, once a page.
-TOUCH_LINE = re.compile(r"warning: hvm: processor (\d+) (wrote to|read|executed|walked) Berth's memory at (0x[0-9a-f]+)")
+TOUCH_LINE = re.compile(r"warning: hvm: processor (\d+) (wrote to|read|executed|walked) Berth's memory at (0x[0-9a-f]+)"
+                        r"(?:, rip 0x[0-9a-f]+)?")
 
 
 class Guest:

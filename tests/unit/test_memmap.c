@@ -19,7 +19,6 @@
 #define RANDOM_RUNS 30000
 
 static struct boot_info info;
-static struct memmap_scratch scratch;
 static struct memmap map;
 
 static void start_info(void)
@@ -43,7 +42,7 @@ static void assert_range(uint32_t index, uint64_t start, uint64_t end, enum memo
 
 static void build_ok(void)
 {
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, STATUS_OK);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, STATUS_OK);
 }
 
 /* --- single cases --------------------------------------------------------------------------- */
@@ -196,15 +195,15 @@ static void test_no_map_and_a_map_without_ram_are_refused(void **state)
 {
     (void)state;
     start_info();
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, MEMMAP_EMPTY);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, MEMMAP_EMPTY);
     add(0, 0x1000, MEMORY_RESERVED);
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, MEMMAP_EMPTY);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, MEMMAP_EMPTY);
     add(0, 0x1000, MEMORY_RAM);
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, MEMMAP_EMPTY);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, MEMMAP_EMPTY);
     add(0, 0x1001, MEMORY_RAM);
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, STATUS_OK);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, STATUS_OK);
     info.has_memory_map = false;
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, MEMMAP_EMPTY);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, MEMMAP_EMPTY);
     assert_int_equal(map.count, 0);
 }
 
@@ -229,7 +228,7 @@ static void test_the_largest_map_there_can_be_fits(void **state)
     for (uint32_t i = BOOT_RANGES_MAX - 1; i > 0; i--) {
         add((uint64_t)i * 0x10000, 0x8000, MEMORY_UNUSABLE);
     }
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, MEMMAP_EMPTY);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, MEMMAP_EMPTY);
     assert_int_equal(map.count, 2 * BOOT_RANGES_MAX - 1);
 }
 
@@ -267,7 +266,7 @@ static void test_what_boot_services_used_is_ram_in_a_range_of_its_own(void **sta
     (void)state;
     start_info();
     add(0x2000, 0x1000, MEMORY_BOOT_SERVICES);
-    assert_int_equal(memmap_build(&info, BITS, &scratch, &map).code, STATUS_OK);
+    assert_int_equal(memmap_build(&info, BITS, &map).code, STATUS_OK);
     add(0x1000, 0x1000, MEMORY_RAM);
     add(0x3000, 0x1000, MEMORY_RAM);
     add((1ULL << BITS) - 0x1000, 0x2000, MEMORY_BOOT_SERVICES);
@@ -499,7 +498,7 @@ static void test_random_maps_equal_the_oracle(void **state)
         bool has_ram = false;
 
         random_info(&random, &window, &oracle);
-        struct status status = memmap_build(&info, BITS, &scratch, &map);
+        struct status status = memmap_build(&info, BITS, &map);
 
         for (uint32_t i = 0; i < CELLS; i++) {
             has_ram |= counts_as_ram(oracle.type[i]);
@@ -551,8 +550,8 @@ static void test_beyond_the_limit_the_smallest_ram_goes_and_never_a_reservation(
         uint32_t limit = random_below(&random, 12);
 
         random_info(&random, &window, &oracle);
-        memmap_build(&info, BITS, &scratch, &expected);
-        struct status status = memmap_build_limited(&info, BITS, limit, &scratch, &map);
+        memmap_build(&info, BITS, &expected);
+        struct status status = memmap_build_limited(&info, BITS, limit, &map);
 
         if (!shrink(&expected, limit)) {
             assert_int_equal(status.code, MEMMAP_FULL);

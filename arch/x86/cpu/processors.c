@@ -67,7 +67,7 @@ static uint32_t answers;
 static uint64_t stamps[BRINGUP_PARTS + 1];
 static uint32_t frozen;
 static bool resting; /* guests run on them, not Berth */
-static bool stopping;
+bool processors_stopping;
 
 /* Who has not come to its own data: one of them can have something to report. */
 static struct processor starting_processor = {.self = &starting_processor,
@@ -393,7 +393,7 @@ void processors_freeze(void)
     const struct local_apic apic = local_apic_detect();
     uint32_t expected = 0;
 
-    __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&processors_stopping, true, __ATOMIC_RELEASE);
     if (listed == NULL || resting || apic.x2apic != processors_start_info.x2apic) {
         return;
     }
@@ -414,11 +414,6 @@ void processors_freeze(void)
          poll < FREEZE_POLLS && __atomic_load_n(&frozen, __ATOMIC_ACQUIRE) < expected; poll++) {
         processor_pause();
     }
-}
-
-bool processors_are_stopping(void)
-{
-    return __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
 }
 
 NORETURN void processor_become_first(processor_work_fn *function)

@@ -34,7 +34,15 @@ static bool is_ram(enum memory_type type)
     return type == MEMORY_RAM || type == MEMORY_BOOT_SERVICES;
 }
 
-typedef __typeof__(((struct memmap_scratch *)0)->edges[0]) edge_t;
+typedef struct memmap_edge edge_t;
+
+/*
+ * The sweep reads the edges where it writes the ranges. When it has read n + 1 edges it has written n ranges at most, so
+ * it never writes to what it has not read yet.
+ */
+_Static_assert(MEMMAP_EDGES_MAX *(sizeof(struct memory_range) - sizeof(edge_t)) <=
+                   offsetof(struct memmap, making.edges) - offsetof(struct memmap, ranges),
+               "all ranges fit before the edges that are still to be read");
 
 /* --- the edges ----------------------------------------------------------------------------- */
 
@@ -67,8 +75,8 @@ static bool mend_entry(const struct boot_range *entry, uint64_t physical_end,
     return start < end;
 }
 
-static uint32_t collect_edges(const struct boot_info *info, uint64_t physical_end,
-                              struct memmap_scratch *scratch, struct memmap_repairs *repairs)
+static uint32_t collect_edges(const struct boot_info *info, uint64_t physical_end, edge_t *edges,
+                              struct memmap_repairs *repairs)
 {
     uint32_t count = 0;
 
@@ -76,8 +84,8 @@ static uint32_t collect_edges(const struct boot_info *info, uint64_t physical_en
         struct memory_range range;
 
         if (mend_entry(&info->ranges[i], physical_end, &range, repairs)) {
-            scratch->edges[count++] = (edge_t){range.bytes.start, range.type, true};
-            scratch->edges[count++] = (edge_t){range.bytes.end, range.type, false};
+            edges[count++] = (edge_t){range.bytes.start, range.type, true};
+            edges[count++] = (edge_t){range.bytes.end, range.type, false};
         }
     }
     return count;
@@ -219,6 +227,7 @@ static void cross_edge(struct open_types *open, const edge_t *edge, struct memma
     }
 }
 
+/* The next edge is read before a range is written. */
 static bool sweep(const edge_t *edges, uint32_t count, uint32_t limit, struct memmap *map)
 {
     struct open_types open = {{0}, 0};
@@ -247,27 +256,27 @@ static bool sweep(const edge_t *edges, uint32_t count, uint32_t limit, struct me
 }
 
 struct status memmap_build_limited(const struct boot_info *info, unsigned int physical_bits,
-                                   uint32_t limit, struct memmap_scratch *scratch,
-                                   struct memmap *out)
+                                   uint32_t limit, struct memmap *out)
 {
     out->count = 0;
     out->repairs = (struct memmap_repairs){0};
     if (!info->has_memory_map) {
         return status_at(MEMMAP_EMPTY, 0);
     }
-    uint32_t edges = collect_edges(info, 1ULL << physical_bits, scratch, &out->repairs);
+    edge_t *const edges = out->making.edges;
+    const uint32_t count = collect_edges(info, 1ULL << physical_bits, edges, &out->repairs);
 
-    sort_edges(scratch->edges, edges);
-    if (!sweep(scratch->edges, edges, limit, out)) {
+    sort_edges(edges, count);
+    if (!sweep(edges, count, limit, out)) {
         return status_at(MEMMAP_FULL, 0);
     }
     return memmap_ram_bytes(out) == 0 ? status_at(MEMMAP_EMPTY, 0) : status_ok();
 }
 
 struct status memmap_build(const struct boot_info *info, unsigned int physical_bits,
-                           struct memmap_scratch *scratch, struct memmap *out)
+                           struct memmap *out)
 {
-    return memmap_build_limited(info, physical_bits, MEMMAP_RANGES_MAX, scratch, out);
+    return memmap_build_limited(info, physical_bits, MEMMAP_RANGES_MAX, out);
 }
 
 /* --- questions ----------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "compiler.h"
 #include "mem.h"
 #include "x86/nested_paging.h"
+#include "x86/registers.h"
 
 #define WIDTH_MOST  (L4_SHIFT + SLOT_BITS)
 #define NO_TABLE    0 /* the top table's place: nobody takes that */
@@ -87,24 +88,25 @@ static void table_fill(const struct nested_request *request, uint64_t *table, ui
     const uint64_t step = 1ULL << shift;
     const uint64_t table_end = base + (step << SLOT_BITS);
     const uint64_t end = table_end < reach(request) ? table_end : reach(request);
+    const bool maps_pages = shift <= largest_shift(request);
+    uint64_t *entry = table;
 
-    memset(table, 0, PAGE_BYTES);
-    if (shift > largest_shift(request)) {
-        return;
-    }
-    for (uint64_t at = base; at < end;) {
+    for (uint64_t at = base; maps_pages && at < end;) {
         const struct type_run run = type_run_at(request->types, at);
         const uint64_t run_end = align_down(run.end < end ? run.end : end, step);
         uint64_t leaf = at | leaf_flags(request, run.type) | (shift > L1_SHIFT ? PTE_LARGE : 0);
-        uint64_t *entry = table + ((at - base) >> shift);
 
-        for (const uint64_t *stop = entry + ((run_end - at) >> shift); entry != stop; entry++) {
-            *entry = leaf;
-            leaf += step;
+        if (run_end <= at) { /* the type changes inside this page */
+            *entry++ = 0;
+            at += step;
+            continue;
         }
-        /* A page in which the type changes is passed over. */
-        at = run_end > at ? run_end : at + step;
+        for (const uint64_t stop = leaf + (run_end - at); leaf < stop; leaf += step) {
+            *entry++ = leaf;
+        }
+        at = run_end;
     }
+    memset(entry, 0, (size_t)(table + PT_ENTRIES - entry) * PTE_BYTES);
 }
 
 static uint64_t *table_at(const struct nested *nested, uint32_t page)

@@ -7,16 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MTRR_VARIABLE_MOST 32
-#define MTRR_FIXED_COUNT   11
-
-struct mtrrs {
-    uint32_t variable_count; /* pairs; 0 where there are no MTRRs at all, and then the rest is 0 */
-    uint32_t fixed_count;
-    uint64_t default_type;
-    uint64_t fixed[MTRR_FIXED_COUNT];
-    uint64_t variable[2 * MTRR_VARIABLE_MOST]; /* base, mask */
-};
+#include "mtrr.h"
 
 struct processor_state {
     uint64_t cr0, cr4, efer;

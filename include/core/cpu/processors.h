@@ -145,7 +145,12 @@ struct prange processors_start_page(void);
  */
 void processors_freeze(void);
 /* Has that been called? Those that run a guest are not reached by it: they look when they come to Berth. */
-bool processors_are_stopping(void);
+extern bool processors_stopping;
+static inline bool processors_are_stopping(void)
+{
+    return __atomic_load_n(&processors_stopping, __ATOMIC_RELAXED);
+}
+
 /* This one has been stopped by that: said by itself, before it halts. */
 void processor_frozen(void);
 

@@ -37,6 +37,16 @@ struct vcpu_lines {
     char text[VCPU_LINES][VCPU_LINE_BYTES];
 };
 
+/*
+ * Where the code of the last exit is, for as long as the guest's registers that say so are the same. What is read there
+ * is only compared with an instruction's bytes.
+ */
+struct vcpu_code {
+    uint64_t page_va;
+    uint64_t cr0, cr3, cr4, efer;
+    const uint8_t *page; /* NULL: not known */
+};
+
 struct vcpu {
     struct guest_state state; /* comes first: the world switches' assembly */
 
@@ -47,6 +57,7 @@ struct vcpu {
     uint64_t
         stack_top; /* of the exit loop: for the first one, which leaves the boot stack to reports */
     struct guest_memory memory;
+    struct vcpu_code code;
     struct msr_context msrs;
 
     /* Written by who sends a start-up message: 0, or VCPU_START_VALID and the vector. */
@@ -100,6 +111,11 @@ void hvm_line(struct vcpu *vcpu, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Before going on in the guest: print what is waiting, if nobody else is printing. */
 void hvm_lines_print(struct vcpu *vcpu);
+
+static inline bool hvm_has_lines(const struct vcpu *vcpu)
+{
+    return __atomic_load_n(&vcpu->lines.printed, __ATOMIC_RELAXED) != vcpu->lines.written;
+}
 
 /*
  * The bytes at the guest's rip, when they are the instruction wanted: its length; 0: they are something else by now, so

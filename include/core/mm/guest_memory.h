@@ -12,12 +12,20 @@
 #include "addr.h"
 #include "guest_state.h"
 
-/* Shared by all processors and const, but for `last`, which each has a copy of. */
+/* Where the access before was: most are to the same range again. */
+struct guest_memory_hint {
+    uint64_t start;
+    uint64_t bytes; /* 0: nowhere */
+};
+
+/* Shared by all processors and const, but for the hints, which each has its own of: 0 at first. */
 struct guest_memory {
-    uint8_t *bytes;              /* where physical address 0 appears */
-    const struct prange *ranges; /* RAM, sorted, apart from each other, none empty */
+    uint8_t *bytes; /* where physical address 0 appears */
+    const struct prange
+        *ranges; /* RAM, of whole pages, sorted, apart from each other, none empty */
     uint32_t count;
-    uint32_t last; /* a hint: the range that the last access was to */
+    struct guest_memory_hint last;   /* of guest_memory_at() */
+    struct guest_memory_hint tables; /* of guest_translate() */
 };
 
 /*
@@ -28,7 +36,8 @@ void *guest_memory_at(struct guest_memory *memory, uint64_t pa, uint64_t bytes);
 
 /*
  * Where the guest's own page tables map an address to, in whatever mode it is: no paging, 32-bit (with PSE), PAE, four
- * levels, five levels. Rights are not checked, accessed bits not set.
+ * levels, five levels. Rights and reserved bits are not checked, accessed bits not set. Outside long mode the upper
+ * half of `va` does not count. About 60 instructions with four levels and all tables where they were before.
  *
  * @va          a linear address
  * @pa          the guest-physical address, when there is one

@@ -31,11 +31,27 @@ struct memmap_repairs {
     uint64_t dropped_bytes;
 };
 
+/* Here something of a type begins, or ends. */
+struct memmap_edge {
+    uint64_t at;
+    uint32_t type;
+    bool opens;
+};
+#define MEMMAP_EDGES_MAX (2 * BOOT_RANGES_MAX)
+
 struct memmap {
     uint32_t count;
-    struct memory_range
-        ranges[MEMMAP_RANGES_MAX]; /* sorted by start; neighbours that touch differ in type */
     struct memmap_repairs repairs;
+    union {
+        struct memory_range
+            ranges[MEMMAP_RANGES_MAX]; /* sorted by start; neighbours that touch differ in type */
+        /* While it is made: the end of the room, which the ranges reach when nobody reads the edges any more. */
+        struct {
+            uint8_t written[MEMMAP_RANGES_MAX * sizeof(struct memory_range) -
+                            MEMMAP_EDGES_MAX * sizeof(struct memmap_edge)];
+            struct memmap_edge edges[MEMMAP_EDGES_MAX];
+        } making;
+    };
 };
 
 /*
@@ -47,26 +63,16 @@ struct memmap {
  *
  * @physical_bits  of the CPU, 32 to 52: RAM from 1 << physical_bits on is left out; other types are
  * kept
- * @scratch        space for the sort; its contents are nobody's
  * @out            need not be cleared
  * @return         STATUS_OK; MEMMAP_EMPTY; MEMMAP_FULL
  * Cost:           n log n in the number of entries, independent of the amount of memory
  */
-struct memmap_scratch {
-    struct {
-        uint64_t at;
-        uint32_t type;
-        bool opens;
-    } edges[2 * BOOT_RANGES_MAX];
-};
-
 struct status memmap_build(const struct boot_info *info, unsigned int physical_bits,
-                           struct memmap_scratch *scratch, struct memmap *out);
+                           struct memmap *out);
 /* The same with room for `limit` ranges only, MEMMAP_RANGES_MAX at most: what happens then can be
  * tested this way. */
 struct status memmap_build_limited(const struct boot_info *info, unsigned int physical_bits,
-                                   uint32_t limit, struct memmap_scratch *scratch,
-                                   struct memmap *out);
+                                   uint32_t limit, struct memmap *out);
 
 /* Does [range) lie wholly in RAM (over touching entries too)? An empty range does. */
 bool memmap_is_ram(const struct memmap *map, struct prange range);

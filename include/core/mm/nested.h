@@ -13,22 +13,13 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "mtrr.h"
 #include "placement.h"
 #include "status.h"
 
 enum nested_format {
     NESTED_NPT, /* AMD APM volume 2, section 15.25 */
     NESTED_EPT, /* Intel SDM volume 3C, section 28.3 (29.3 in later editions) */
-};
-
-/* The type of every physical address for EPT, in which MTRRs have no say: sorted, apart, all else is `otherwise`. */
-struct memory_types {
-    struct memory_type_range {
-        struct prange bytes;
-        uint8_t type; /* as MTRRs have it: 0 uncacheable, 1, 4, 5, 6 write-back */
-    } ranges[96];
-    uint32_t count;
-    uint8_t otherwise;
 };
 
 struct nested_request {
@@ -75,8 +66,8 @@ static inline uint64_t nested_bytes_for_range(uint64_t bytes)
 
 /*
  * @tables  nested_bytes() of memory or more, page-aligned, which need not be cleared; it is at physical address `pa`
- * @return  STATUS_OK; NESTED_NO_ROOM; NESTED_BAD_RANGE when what is to be kept, or the APIC's page, is not made of whole
- *          pages below `top`, or `top` is not as it should be
+ * @return  STATUS_OK; NESTED_NO_ROOM; NESTED_BAD_RANGE when what is to be kept, or the APIC's page, is not made of
+ *          whole pages below `top`, or `top` is not as it should be
  */
 struct status nested_build(struct nested *nested, const struct nested_request *request,
                            uint64_t *tables, uint64_t pa, uint64_t bytes);
@@ -99,11 +90,11 @@ enum nested_outcome {
  * What to do about an access that the tables did not allow. After NESTED_KEPT and NESTED_MAPPED the instruction is
  * tried again, and for a write to Berth's memory NESTED_DROP follows. Only one processor is told NESTED_KEPT of a page.
  *
- * When no table is left for what is touched above `top`, it reads as ones, and writes are NESTED_DROP. A guest that lets
- * the processor take the APIC's page for a page table loses the APIC: it is a page of memory then.
+ * When no table is left for what is touched above `top`, it reads as ones, and writes are NESTED_DROP. A guest that
+ * lets the processor take the APIC's page for a page table loses the APIC: it is a page of memory then.
  *
- * @gpa  any. Above the processor's physical width, and above the 256 TiB that four levels reach, nothing is: NESTED_DROP
- *       whatever the access
+ * @gpa  any. Above the processor's physical width, and above the 256 TiB that four levels reach, nothing is:
+ *       NESTED_DROP whatever the access
  */
 enum nested_outcome nested_fault(struct nested *nested, uint64_t gpa, enum nested_access access);
 

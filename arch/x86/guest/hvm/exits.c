@@ -12,37 +12,85 @@
 #include "msr_filter.h"
 #include "stop.h"
 #include "x86/apic.h"
-
-/* Of CPUID, RDMSR, WRMSR, VMMCALL and VMCALL as compilers write them. */
-#define SHORT_BYTES 3
+#include "x86/paging.h"
 
 static uint64_t low_pair(const struct guest_state *guest)
 {
     return guest->gpr[GPR_DX] << 32 | (uint32_t)guest->gpr[GPR_AX];
 }
 
-/* The same in memory that Berth cannot read, firmware's: nobody puts a prefix before these. */
-static uint32_t plain_length(enum insn_operation wanted)
+/* Instructions as compilers write them, without a prefix: most of all exits, so they are not decoded. */
+static const struct plain {
+    uint32_t bytes; /* the first one is the lowest */
+    uint32_t mask;
+    uint32_t length;
+} plain_forms[] = {
+    [INSN_CPUID] = {0xa20f, 0xffff, 2},      [INSN_RDMSR] = {0x320f, 0xffff, 2},
+    [INSN_WRMSR] = {0x300f, 0xffff, 2},      [INSN_VMMCALL] = {0xd9010f, 0xffffff, 3},
+    [INSN_VMCALL] = {0xc1010f, 0xffffff, 3},
+};
+
+#define PLAIN_READ_BYTES sizeof(uint32_t)
+
+static uint32_t decoded_length(struct vcpu *vcpu, enum insn_operation wanted)
 {
-    return wanted == INSN_VMMCALL || wanted == INSN_VMCALL ? 3 : 2;
+    uint8_t bytes[INSN_BYTES_MOST];
+    struct insn insn;
+    const size_t count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, sizeof(bytes));
+
+    /* Firmware's memory cannot be read; nobody puts a prefix before these. */
+    if (count == 0) {
+        return plain_forms[wanted].length;
+    }
+    return insn_decode(bytes, count, vcpu->state.code_bits, &insn) && insn.operation == wanted
+               ? insn.length
+               : 0;
+}
+
+/* The guest's page with the code at an address; NULL: not to be read. */
+static NOINLINE const uint8_t *code_find(struct vcpu *vcpu, uint64_t page_va)
+{
+    const struct guest_state *const guest = &vcpu->state;
+    uint64_t pa;
+
+    vcpu->code.page = NULL;
+    if (guest_translate(&vcpu->memory, guest, page_va, &pa)) {
+        vcpu->code = (struct vcpu_code){
+            page_va,    guest->cr0,  guest->cr3,
+            guest->cr4, guest->efer, guest_memory_at(&vcpu->memory, pa, PAGE_BYTES),
+        };
+    }
+    return vcpu->code.page;
+}
+
+/*
+ * The same, where it was found the last time. The guest may have another page there by now; should it hold the same
+ * instruction in its longer form, the guest goes on inside that: no harm to anyone else, and not worth a walk each time.
+ */
+static inline const uint8_t *code_page(struct vcpu *vcpu, uint64_t page_va)
+{
+    const struct guest_state *const guest = &vcpu->state;
+    const struct vcpu_code *const code = &vcpu->code;
+
+    return code->page != NULL && code->page_va == page_va && code->cr3 == guest->cr3 &&
+                   code->cr0 == guest->cr0 && code->cr4 == guest->cr4 && code->efer == guest->efer
+               ? code->page
+               : code_find(vcpu, page_va);
 }
 
 uint32_t hvm_instruction(struct vcpu *vcpu, enum insn_operation wanted)
 {
-    uint8_t bytes[INSN_BYTES_MOST];
-    struct insn insn;
-    size_t count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, SHORT_BYTES);
+    const struct plain *const plain = &plain_forms[wanted];
+    const uint64_t va = vcpu->state.cs_base + vcpu->state.rip;
+    const uint64_t offset = va % PAGE_BYTES;
+    const uint8_t *const page =
+        offset <= PAGE_BYTES - PLAIN_READ_BYTES ? code_page(vcpu, va - offset) : NULL;
 
-    if (count == 0) {
-        return plain_length(wanted);
+    if (page != NULL &&
+        (*(const volatile uint32_t *)(page + offset) & plain->mask) == plain->bytes) {
+        return plain->length;
     }
-    if (!insn_decode(bytes, count, vcpu->state.code_bits, &insn)) {
-        count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, sizeof(bytes));
-        if (!insn_decode(bytes, count, vcpu->state.code_bits, &insn)) {
-            return 0;
-        }
-    }
-    return insn.operation == wanted ? insn.length : 0;
+    return decoded_length(vcpu, wanted);
 }
 
 enum hvm_answer hvm_cpuid(struct vcpu *vcpu)
@@ -234,8 +282,9 @@ enum hvm_answer hvm_memory(struct vcpu *vcpu, uint64_t gpa, enum nested_access a
     case NESTED_MAPPED:
         return HVM_AGAIN;
     case NESTED_KEPT:
-        hvm_line(vcpu, LOG_WARNING, "warning: hvm: processor %u %s Berth's memory at 0x%lx, rip 0x%lx",
-                 vcpu->number, verb_of(access), gpa, vcpu->state.rip);
+        hvm_line(vcpu, LOG_WARNING,
+                 "warning: hvm: processor %u %s Berth's memory at 0x%lx, rip 0x%lx", vcpu->number,
+                 verb_of(access), gpa, vcpu->state.rip);
         return HVM_AGAIN;
     case NESTED_DROP:
         return write_do(vcpu, gpa, false);

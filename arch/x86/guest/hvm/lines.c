@@ -41,8 +41,7 @@ static void print_of(struct vcpu_lines *lines)
 
 void hvm_lines_print(struct vcpu *vcpu)
 {
-    if (__atomic_load_n(&vcpu->lines.printed, __ATOMIC_RELAXED) == vcpu->lines.written ||
-        __atomic_test_and_set(&printing, __ATOMIC_ACQUIRE)) {
+    if (__atomic_test_and_set(&printing, __ATOMIC_ACQUIRE)) {
         return;
     }
     for (uint32_t number = 0; number < hvm_vcpu_count(); number++) {

@@ -23,11 +23,11 @@
 #include "x86/registers.h"
 #include "x86/stacks.h"
 
-#define ONES_PAGES  2
+#define ONES_PAGES       2
 #define KEPT_KNOWN_MOST  16
 #define KEPT_UNKNOWN     5
 #define TABLES_FOR_RANGE 4
-#define STACK_PAGES (PROCESSOR_STACK_BYTES / PAGE_BYTES)
+#define STACK_PAGES      (PROCESSOR_STACK_BYTES / PAGE_BYTES)
 /* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
 #define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
 

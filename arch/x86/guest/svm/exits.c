@@ -221,6 +221,8 @@ NORETURN void svm_loop(struct vcpu *vcpu)
         vmcb->event = 0;
         exit_finish(vmcb, exit_answer(vcpu, vmcb));
         state_give(vcpu, vmcb);
-        hvm_lines_print(vcpu);
+        if (hvm_has_lines(vcpu)) {
+            hvm_lines_print(vcpu);
+        }
     }
 }
