@@ -1,12 +1,15 @@
 """What the guest's devices reach under dom0=hvm: with AMD's IOMMU everything but Berth's memory, without it all. The
 device is QEMU's edu, which moves 8 bytes wherever the guest tells it to.
 """
+import hashlib
+import random
 import re
 import struct
 
 import pytest
-from berth_qemu import symbols
-from hvm import CPU, PAGE, PATTERN, Guest, Outside, kept_ranges, numbers_of, probe
+import uefi
+from berth_qemu import LINUX_WORDS, symbols
+from hvm import CPU, PAGE, PATTERN, Guest, Outside, kept_ranges, multiboot1, numbers_of, probe
 
 MACHINE = "q35,kernel-irqchip=split"
 OUR_TABLES = MACHINE + ",acpi=off"  # without QEMU's own
@@ -223,3 +226,69 @@ def test_an_iommu_that_is_on_already(case):
         dma_write(guest, place, PATTERN)
         assert quad(vm, place) == before
         ram_works(guest)
+
+
+# --- Debian's kernel --------------------------------------------------------------------------------------------------
+
+DISK_BYTES = 4 << 20
+KERNEL_SECONDS = 180
+# Virtio devices heed an IOMMU when they are told to; others, as AHCI's, always do.
+VIRTIO = "iommu_platform=on,disable-legacy=on"
+WAIT_FOR = "n=0; until [ -b /dev/{0} ] || [ $n = 200 ]; do n=$((n+1)); usleep 50000; done; [ -b /dev/{0} ] && echo there"
+ACPI = "/sys/firmware/acpi/tables"
+TABLES = f"ls {ACPI} | cat"
+
+
+def debian(case, mode, name="linux", extra=()):
+    """A machine with Debian's kernel and an initrd that takes orders."""
+    modules = [(case.build / "kernel/amd64/vmlinuz", LINUX_WORDS), (case.build / "initrd-commands-amd64.gz", "")]
+    start = multiboot1(case, f"dom0={mode}", modules)
+    return case.machine(name, machine=MACHINE, memory="512M", cpu=CPU, extra=[*start, "-smp", "2", *IOMMU, *extra])
+
+
+@pytest.mark.slow
+def test_disks_behind_the_iommu(case):
+    data = random.Random(6).randbytes(DISK_BYTES)
+    disks = {name: case.write(f"{name}.img", data) for name in ("vda", "sda")}
+    extra = ["-drive", f"file={disks['vda']},format=raw,if=none,id=a", "-device", f"virtio-blk-pci,drive=a,{VIRTIO}",
+             "-drive", f"file={disks['sda']},format=raw,if=none,id=b", "-device", "ahci,id=ahci",
+             "-device", "ide-hd,drive=b,bus=ahci.0"]
+    with debian(case, "hvm", extra=extra) as vm:
+        guest = Guest(vm).ready(KERNEL_SECONDS)
+        assert RESTRICTED in vm.log.lines and vm.log.warnings == []
+        assert guest.ask("load") == []
+        for name in disks:
+            assert guest.ask_one(WAIT_FOR.format(name)) == "there"
+            assert guest.ask_one(f"sha256sum /dev/{name}").split()[0] == hashlib.sha256(data).hexdigest()
+            assert guest.ask(f"dd if=/payload.bin of=/dev/{name} bs=64k conv=fsync 2> /dev/null") == []
+        payload = guest.ask_one("sha256sum /payload.bin").split()[0]
+        assert guest.ask("dmesg | grep -E 'AMD-Vi: (Found|Lazy|Interrupt)|IO_PAGE_FAULT|iommu group'") == []
+        guest.order("poweroff -f")
+        assert vm.wait_exit() == 0 and vm.triple_faults == 0
+    for disk in disks.values():
+        assert hashlib.sha256(disk.read_bytes()[:1 << 20]).hexdigest() == payload
+        assert disk.read_bytes()[1 << 20:] == data[1 << 20:]
+
+
+@pytest.mark.slow
+def test_linux_finds_no_iommu_and_all_tables_else(case):
+    tables, content = {}, {}
+    for mode, name in ("native", "IVRS"), ("hvm", "OEM0"):
+        with debian(case, mode, mode) as vm:
+            guest = Guest(vm).ready(KERNEL_SECONDS)
+            tables[mode] = guest.ask(TABLES)
+            assert name in tables[mode]
+            content[mode] = bytes.fromhex(guest.ask_one(f"cd {ACPI}; hexdump -v -e '1/1 \"%02x\"' {name}; echo; cd /"))
+            assert sum(content[mode]) % 256 == 0, "the table's checksum is wrong"
+    assert sorted(tables["hvm"]) == sorted("OEM0" if name == "IVRS" else name for name in tables["native"])
+    assert content["hvm"][10:] == content["native"][10:]
+
+
+@pytest.mark.slow
+def test_under_uefi(case):
+    files = uefi.grub_berth_files(case, None, "dom0=hvm", LINUX_WORDS)
+    with uefi.machine(case, files, machine=MACHINE, cpu=CPU, extra=IOMMU) as vm:
+        report = vm.wait_userspace(KERNEL_SECONDS)
+        assert RESTRICTED in vm.log.lines
+        names = {line.rsplit("/", 1)[1] for line in report["acpi"]}
+        assert "OEM0" in names and "IVRS" not in names
