@@ -12,10 +12,9 @@
 
 /* CPUID 0x80000001 ecx; 0x8000000a: ebx is the number of ASIDs, edx the features. */
 
+#define SVM_FEATURE_NESTED 0x1u
 
-#define SVM_FEATURE_NESTED     0x1u
-
-#define VM_CR_SVM_OFF   0x10u /* SVMDIS */
+#define VM_CR_SVM_OFF 0x10u /* SVMDIS */
 
 /* Intercepts: the double words at offsets 0xc and 0x10. */
 #define SVM_INTERCEPT_INIT     (1u << 3)

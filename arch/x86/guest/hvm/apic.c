@@ -25,7 +25,7 @@ static volatile uint32_t *page_register(uint32_t offset)
 {
     const paddr_t page = {msr_read(MSR_APIC_BASE) & PTE_ADDRESS};
 
-    return (volatile uint32_t *)((uint8_t *)physmap_low(page) + offset);
+    return (volatile uint32_t *)physmap_low(page) + offset / sizeof(uint32_t);
 }
 
 /* A message as the guest wrote it: bits 63:32 are written first. */

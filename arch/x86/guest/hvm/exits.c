@@ -65,7 +65,8 @@ static NOINLINE const uint8_t *code_find(struct vcpu *vcpu, uint64_t page_va)
 
 /*
  * The same, where it was found the last time. The guest may have another page there by now; should it hold the same
- * instruction in its longer form, the guest goes on inside that: no harm to anyone else, and not worth a walk each time.
+ * instruction in a longer form, the guest goes on inside that: no harm to anyone else, and not worth a walk each
+ * time.
  */
 static inline const uint8_t *code_page(struct vcpu *vcpu, uint64_t page_va)
 {
@@ -86,8 +87,14 @@ uint32_t hvm_instruction(struct vcpu *vcpu, enum insn_operation wanted)
     const uint8_t *const page =
         offset <= PAGE_BYTES - PLAIN_READ_BYTES ? code_page(vcpu, va - offset) : NULL;
 
-    if (page != NULL &&
-        (*(const volatile uint32_t *)(page + offset) & plain->mask) == plain->bytes) {
+    uint32_t bytes;
+
+    if (page == NULL) {
+        return decoded_length(vcpu, wanted);
+    }
+    /* At any address, and in one piece. */
+    __builtin_memcpy(&bytes, page + offset, sizeof(bytes));
+    if ((bytes & plain->mask) == plain->bytes) {
         return plain->length;
     }
     return decoded_length(vcpu, wanted);

@@ -9,6 +9,7 @@
 #include "hvm.h"
 
 #include "apic.h"
+#include "compiler.h"
 #include "guest_memory.h"
 #include "hvm_state.h"
 #include "mem.h"
@@ -39,7 +40,7 @@ static uint64_t nested_room_bytes;
 static struct guest_memory memory;
 static uint32_t first_apic_id;
 
-static uint64_t block_pages(void)
+static INIT uint64_t block_pages(void)
 {
     return nested_room_bytes / PAGE_BYTES + ONES_PAGES + 1 + HVM_SHARED_PAGES +
            (uint64_t)request.processors * VCPU_PAGES + STACK_PAGES;
@@ -107,7 +108,7 @@ bool hvm_halts_on_shutdown(void)
 }
 
 /* Above RAM there may be a device somewhere, and in the first 4 GiB there are in any case. */
-static uint64_t top_of(const struct memmap *map)
+static INIT uint64_t top_of(const struct memmap *map)
 {
     uint64_t top = IDENTITY_MAP_BYTES;
     uint32_t index = 0;
@@ -122,7 +123,7 @@ static uint64_t top_of(const struct memmap *map)
 }
 
 /* With other processors it is in use already. */
-static bool apic_ready(const struct local_apic *apic)
+static INIT bool apic_ready(const struct local_apic *apic)
 {
     if (!apic->on || local_apic_is_used()) {
         return true;
@@ -138,7 +139,7 @@ static bool apic_ready(const struct local_apic *apic)
  * What the tables take, before all that is kept is known: what has been taken of memory is; the image, Berth's page
  * tables, the block itself and perhaps some device are further ranges, each in two pages of 2 MiB and of 1 GiB at most.
  */
-static uint64_t nested_room(void)
+static INIT uint64_t nested_room(void)
 {
     static struct prange kept[KEPT_KNOWN_MOST + 1];
     uint32_t count = pages_used(kept, KEPT_KNOWN_MOST);
@@ -148,7 +149,7 @@ static uint64_t nested_room(void)
     return nested_bytes(&nested_request) + KEPT_UNKNOWN * TABLES_FOR_RANGE * PAGE_BYTES;
 }
 
-struct status hvm_take_memory(const struct hvm_request *wanted)
+INIT struct status hvm_take_memory(const struct hvm_request *wanted)
 {
     const struct local_apic apic = local_apic_detect();
 
@@ -171,7 +172,7 @@ struct status hvm_take_memory(const struct hvm_request *wanted)
 }
 
 /* RAM as the guest has it, as far as Berth reaches it: the map's, without what is kept. */
-static uint32_t ram_list(struct busy_list kept, struct prange *ranges)
+static INIT uint32_t ram_list(struct busy_list kept, struct prange *ranges)
 {
     const struct memmap *const map = request.map;
     struct prange ram;
@@ -197,7 +198,7 @@ static uint32_t ram_list(struct busy_list kept, struct prange *ranges)
     return count;
 }
 
-static void vcpu_prepare(uint32_t number)
+static INIT void vcpu_prepare(uint32_t number)
 {
     struct vcpu *const vcpu = hvm_vcpu(number);
     const struct processor *const other = number > 0 ? processor_online(number - 1) : NULL;
@@ -211,7 +212,7 @@ static void vcpu_prepare(uint32_t number)
     vcpu->apic_id = other != NULL ? other->apic_id : first_apic_id;
 }
 
-struct status hvm_build(struct busy_list kept)
+INIT struct status hvm_build(struct busy_list kept)
 {
     struct prange *const ranges = physmap_low((paddr_t){ranges_pa()});
 
@@ -231,7 +232,7 @@ struct status hvm_build(struct busy_list kept)
                         nested_room_bytes);
 }
 
-struct hvm_footprint hvm_footprint(void)
+INIT struct hvm_footprint hvm_footprint(void)
 {
     return (struct hvm_footprint){
         .nested_bytes = nested_room_bytes,

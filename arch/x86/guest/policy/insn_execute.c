@@ -143,7 +143,7 @@ static uint64_t calculate(enum insn_operation operation, uint64_t old, uint64_t 
         value = old ^ operand;
         flags = flags_of(value, width);
         break;
-    default: /* INSN_MOV, INSN_XCHG */
+    default: /* INSN_XCHG */
         value = operand;
         changed = 0;
         break;
@@ -222,11 +222,36 @@ void insn_pass(const struct insn *insn, struct guest_state *guest)
     guest->rflags &= ~EFLAGS_RF;
 }
 
+static uint64_t operand_of(const struct insn *insn, struct width width,
+                           const struct guest_state *guest)
+{
+    return (insn->has_immediate ? insn->immediate : register_read(insn, guest)) & width.mask;
+}
+
+/* All that reads its operand in memory before it writes to it. */
+static struct insn_effect modify(const struct insn *insn, uint64_t old, struct width width,
+                                 struct guest_state *guest)
+{
+    const uint64_t operand = operand_of(insn, width, guest);
+    struct insn_effect effect = {true, 0};
+
+    if (insn->operation == INSN_CMPXCHG) {
+        effect = compare_exchange(insn, old, operand, width, guest);
+    } else if (insn->operation >= INSN_BTS) {
+        effect.value = change_bit(insn->operation, old, operand, width, guest);
+    } else {
+        effect.value = calculate(insn->operation, old, operand, width, guest);
+    }
+    if (insn->operation == INSN_XCHG || insn->operation == INSN_XADD) {
+        register_write(insn, old, guest);
+    }
+    return effect;
+}
+
 struct insn_effect insn_execute(const struct insn *insn, uint64_t old, struct guest_state *guest)
 {
     struct insn_effect effect = {false, 0};
     struct width width;
-    uint64_t operand;
 
     if (insn->operation < INSN_MOV) {
         insn_pass(insn, guest);
@@ -236,18 +261,10 @@ struct insn_effect insn_execute(const struct insn *insn, uint64_t old, struct gu
     if (insn->operation == INSN_STOS || insn->operation == INSN_MOVS) {
         return string(insn, width, guest);
     }
-    old &= width.mask;
-    operand = (insn->has_immediate ? insn->immediate : register_read(insn, guest)) & width.mask;
-    if (insn->operation == INSN_CMPXCHG) {
-        effect = compare_exchange(insn, old, operand, width, guest);
-    } else if (insn->operation >= INSN_BTS) {
-        effect =
-            (struct insn_effect){true, change_bit(insn->operation, old, operand, width, guest)};
+    if (insn->operation == INSN_MOV) {
+        effect = (struct insn_effect){true, operand_of(insn, width, guest)};
     } else {
-        effect = (struct insn_effect){true, calculate(insn->operation, old, operand, width, guest)};
-    }
-    if (insn->operation == INSN_XCHG || insn->operation == INSN_XADD) {
-        register_write(insn, old, guest);
+        effect = modify(insn, old & width.mask, width, guest);
     }
     insn_pass(insn, guest);
     return effect;

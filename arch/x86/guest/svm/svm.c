@@ -15,7 +15,7 @@
 #include "x86/paging.h"
 #include "x86/registers.h"
 
-struct hvm_support svm_support(void)
+INIT struct hvm_support svm_support(void)
 {
     struct hvm_support support = {.name = "SVM"};
 
@@ -106,7 +106,7 @@ static void vmcb_real_mode(struct vcpu *vcpu, struct vmcb *vmcb, uint8_t vector)
 }
 
 /* What Linux wants: boot.rst, "64-bit Boot Protocol" and "32-bit Boot Protocol". */
-static void vmcb_kernel(struct vcpu *vcpu, struct vmcb *vmcb, const struct hvm_entry *entry)
+static INIT void vmcb_kernel(struct vcpu *vcpu, struct vmcb *vmcb, const struct hvm_entry *entry)
 {
     const bool is_64bit = entry->page_tables != 0;
 
@@ -143,7 +143,7 @@ static void svm_started(void)
     svm_loop(vcpu);
 }
 
-NORETURN void svm_start(const struct hvm_entry *entry)
+INIT NORETURN void svm_start(const struct hvm_entry *entry)
 {
     struct vcpu *const first = hvm_vcpu(0);
 
