@@ -13,7 +13,6 @@
 #include "instructions.h"
 #include "iommu_tables.h"
 #include "log.h"
-#include "mem.h"
 #include "page_tables.h"
 #include "pages.h"
 #include "paging.h"
@@ -112,17 +111,21 @@ static uint32_t units_find(const struct memmap *map)
     return count;
 }
 
-/* The number of a device on the last bus: of other segments it is not known. */
-static uint16_t highest_device(void)
+/* The number of a device on the last bus. All buses are asked only where that saves memory that counts. */
+static uint16_t highest_device(const struct memmap *map)
 {
-    const struct pci_function last =
-        pci_function_at(pci_highest_bus(pci_config_read), UINT8_MAX, UINT8_MAX);
+    struct pci_function last;
 
+    if (memmap_ram_bytes(map) >= IOMMU_ALL_BUSES_FROM) {
+        return UINT16_MAX;
+    }
+    /* Those of other segments cannot be asked. */
     for (uint32_t i = 0; i < acpi->iommu_count; i++) {
         if (acpi->iommus[i].segment != 0) {
             return UINT16_MAX;
         }
     }
+    last = pci_function_at(pci_highest_bus(pci_config_read), UINT8_MAX, UINT8_MAX);
     return last.number > acpi->iommu_highest_device ? last.number : acpi->iommu_highest_device;
 }
 
@@ -149,7 +152,7 @@ void iommu_take_memory(const struct acpi_info *firmware, const struct memmap *ma
     }
     mapping = (struct iommu_mapping){iommu_map_top(map, caps->physical_bits), kept};
     map_pages = iommu_map_pages(&mapping) + LATER_RANGES(units) * IOMMU_PAGES_FOR_RANGE;
-    device_count = IOMMU_DEVICES_PER_BUS * iommu_buses(highest_device(), memmap_ram_bytes(map));
+    device_count = IOMMU_DEVICES_PER_BUS * iommu_buses(highest_device(map));
     pages = device_table_bytes() / PAGE_BYTES + map_pages +
             (uint64_t)acpi->iommu_count * UNIT_PAGES + 1;
     if (!is_ok(pages_take(pages, &block))) {
@@ -318,7 +321,6 @@ static bool tables_build(struct busy_list kept)
     bool fits;
 
     mapping.kept = kept;
-    memset(physmap_low((paddr_t){tables}), 0, block.end - tables);
     fits = iommu_map_build(&mapping, physmap_low((paddr_t){tables}), tables, map_pages);
     iommu_devices_build(
         &(struct iommu_device_request){

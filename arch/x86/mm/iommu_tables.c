@@ -146,15 +146,17 @@ static void setting_apply(struct iommu_device *device, uint8_t setting)
 
 void iommu_devices_build(const struct iommu_device_request *request, struct iommu_device *table)
 {
-    const struct iommu_device usual = {
+    const uint32_t count = request->count;
+
+    table[0] = (struct iommu_device){
         .words = {IOMMU_DEVICE_VALID | IOMMU_DEVICE_TRANSLATES |
                       (uint64_t)request->levels << IOMMU_DEVICE_LEVEL_SHIFT | request->tables_pa |
                       RIGHTS,
                   IOMMU_DOMAIN},
     };
-
-    for (uint32_t i = 0; i < request->count; i++) {
-        table[i] = usual;
+    /* Of 65,536 entries each instruction counts: what there is is copied behind itself. */
+    for (uint32_t done = 1; done < count; done *= 2) {
+        memcpy(table + done, table, (done < count - done ? done : count - done) * sizeof(*table));
     }
     for (uint32_t i = 0; i < request->setting_count; i++) {
         const struct acpi_iommu_setting *const setting = &request->settings[i];
@@ -166,9 +168,9 @@ void iommu_devices_build(const struct iommu_device_request *request, struct iomm
     }
 }
 
-uint32_t iommu_buses(uint16_t highest_device, uint64_t ram_bytes)
+uint32_t iommu_buses(uint16_t highest_device)
 {
     const uint32_t buses = highest_device / IOMMU_DEVICES_PER_BUS + 1 + IOMMU_BUSES_SPARE;
 
-    return ram_bytes >= IOMMU_ALL_BUSES_FROM || buses > PCI_BUSES ? PCI_BUSES : buses;
+    return buses > PCI_BUSES ? PCI_BUSES : buses;
 }

@@ -71,15 +71,15 @@ struct iommu_device_request {
 void iommu_devices_build(const struct iommu_device_request *request, struct iommu_device *table);
 
 /*
- * How many buses the table is for. A number beyond its end is refused by the IOMMU, whoever speaks under it.
+ * How many buses the table is for: what is beyond its end is refused by the IOMMU, whoever speaks under such a number.
+ * There are some more than exist, for a guest that numbers buses anew.
  *
  * @highest_device  that there is, on a bus or by the firmware's tables
- * @ram_bytes       of the machine: the table for all 256 buses is 2 MiB, which is too much for a small one; there are
- *                  some more than exist, for a guest that numbers buses anew
  */
-uint32_t iommu_buses(uint16_t highest_device, uint64_t ram_bytes);
+uint32_t iommu_buses(uint16_t highest_device);
 #define IOMMU_BUSES_SPARE     16
-#define IOMMU_ALL_BUSES_FROM  GIB(4)
 #define IOMMU_DEVICES_PER_BUS 256
+/* For all 256 it is 2 MiB: for machines with so much RAM that it is all the same. */
+#define IOMMU_ALL_BUSES_FROM GIB(4)
 
 #endif
