@@ -234,7 +234,7 @@ DISK_BYTES = 4 << 20
 KERNEL_SECONDS = 180
 # Virtio devices heed an IOMMU when they are told to; others, as AHCI's, always do.
 VIRTIO = "iommu_platform=on,disable-legacy=on"
-WAIT_FOR = "n=0; until [ -b /dev/{0} ] || [ $n = 200 ]; do n=$((n+1)); usleep 50000; done; [ -b /dev/{0} ] && echo there"
+WAIT_FOR = "n=0; until [ -b /dev/{0} ] || [ $n = 200 ]; do n=$((n+1)); usleep 50000; done; ls /dev/{0}"
 ACPI = "/sys/firmware/acpi/tables"
 TABLES = f"ls {ACPI} | cat"
 
@@ -258,7 +258,7 @@ def test_disks_behind_the_iommu(case):
         assert RESTRICTED in vm.log.lines and vm.log.warnings == []
         assert guest.ask("load") == []
         for name in disks:
-            assert guest.ask_one(WAIT_FOR.format(name)) == "there"
+            assert guest.ask_one(WAIT_FOR.format(name)) == f"/dev/{name}"
             assert guest.ask_one(f"sha256sum /dev/{name}").split()[0] == hashlib.sha256(data).hexdigest()
             assert guest.ask(f"dd if=/payload.bin of=/dev/{name} bs=64k conv=fsync 2> /dev/null") == []
         payload = guest.ask_one("sha256sum /payload.bin").split()[0]
