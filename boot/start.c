@@ -207,7 +207,9 @@ static struct prange tables_room(const struct boot_info *info, const struct cpu_
                            more_pages * PAGE_BYTES + page_alloc_bytes(map, BUSY_MAX);
     struct prange room;
 
-    require(placement_tables(map, image, modules_busy(info), bytes, &room));
+    /* Who stays below a guest is who maps more: ram_mapped(). */
+    require(placement_tables(map, image, modules_busy(info), bytes, ram_below > IDENTITY_MAP_BYTES,
+                             &room));
     return room;
 }
 

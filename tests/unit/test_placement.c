@@ -294,7 +294,7 @@ static struct prange tables_go_to(struct prange image, struct busy_list modules,
 {
     struct prange room = {0, 0};
 
-    assert_int_equal(placement_tables(&map, image, modules, bytes, &room).code, STATUS_OK);
+    assert_int_equal(placement_tables(&map, image, modules, bytes, false, &room).code, STATUS_OK);
     assert_int_equal(prange_bytes(room), bytes);
     return room;
 }
@@ -320,11 +320,17 @@ static void test_page_tables_go_behind_the_image_or_high(void **state)
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1) - 0x1000).start,
                      0x1000);
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1)).start, MIB(63));
+    /* Those that stay under a guest leave that memory to it. */
+    status =
+        placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(1) - 0x1000, true, &room);
+    assert_int_equal(status.code, STATUS_OK);
+    assert_int_equal(room.start, MIB(63) + 0x1000);
     map.ranges[0].bytes.start = MIB(1);
     module = (struct prange){MIB(5), MIB(64)};
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, 0x10000).start,
                      MIB(4) - 0x10000);
-    status = placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(3) + 0x2000, &room);
+    status = placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(3) + 0x2000, false,
+                              &room);
     assert_int_equal(status.code, PLACEMENT_NO_ROOM_TABLES);
     assert_int_equal(status.offset, 0x2000);
 }

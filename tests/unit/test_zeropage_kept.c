@@ -1,6 +1,6 @@
 /*
- * What the zero page says of the memory that Berth keeps: reserved, in the e820 table and in the firmware's map, and all
- * else as it is without it.
+ * What the zero page says of the memory that Berth keeps: reserved, in the e820 table and in the firmware's map, and
+ * all else as it is without it.
  */
 #include "zeropage_block.h"
 

@@ -76,7 +76,8 @@ enum nested_access {
     NESTED_READ,
     NESTED_WRITE,
     NESTED_EXECUTE,
-    NESTED_WALK /* the processor reads a page table there */
+    /* The processor reads a page table there, or pushes the frame of an event: it has to be able to write. */
+    NESTED_WALK
 };
 
 enum nested_outcome {

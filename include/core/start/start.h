@@ -134,8 +134,8 @@ paddr_t guest_rsdp(const struct boot_info *info);
 struct guest guest_prepare(const struct guest_setting *setting);
 
 /*
- * Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. For a virtual
- * guest, its tables and the nested ones, too.
+ * Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. For a
+ * virtual guest, its tables and the nested ones, too.
  */
 void guest_put_in_place(const struct guest *guest);
 

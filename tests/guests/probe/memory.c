@@ -71,6 +71,7 @@ static uint8_t sample[SAMPLE_BYTES] __attribute__((aligned(64)));
     X(movnti, "movnti %%rax, (%%rbx)")                                                             \
     X(push, "mov %%rsp, %%r9\n\tlea 8(%%rbx), %%rsp\n\tpush %%rax\n\tmov %%rsp, %%r10\n\t"         \
             "mov %%r9, %%rsp")                                                                     \
+    X(ins8, "mov $0x80, %%edx\n\tinsb")                                                            \
     X(setc, "stc\n\tsetc (%%rbx)")                                                                 \
     X(shl32, "shll $1, (%%rbx)")                                                                   \
     X(movups, "movups %%xmm0, (%%rbx)")                                                            \
@@ -259,6 +260,19 @@ static void use_gates(uint64_t at)
     end();
 }
 
+/* The stack of exceptions there, and one. */
+static void use_stack(uint64_t at)
+{
+    bool done;
+
+    set_exception_stack(at + PAGE_BYTES);
+    done = attempt(do_undefined, NULL);
+    set_exception_stack(0);
+    say("use-stack");
+    say_outcome(done);
+    end();
+}
+
 static void triple_fault(void)
 {
     static const uint64_t nothing[2];
@@ -292,6 +306,8 @@ bool memory_order(const char *line)
         use_tables(number(&line));
     } else if (word(&line, "use-gates")) {
         use_gates(number(&line));
+    } else if (word(&line, "use-stack")) {
+        use_stack(number(&line));
     } else if (word(&line, "triple-fault")) {
         triple_fault();
     } else {
