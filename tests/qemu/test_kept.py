@@ -4,6 +4,7 @@ import re
 
 import pytest
 import uefi
+from berth_shim import GUEST_PASS
 from test_paging import GIB, MIB, Pages, is_ram_page
 
 KIB = 1 << 10
@@ -59,6 +60,15 @@ def test_the_kernel_is_told_that_what_berth_keeps_is_reserved(case):
         assert_told(vm.log, report)
         assert Kept(vm.log).processors == 2
         assert vm.log.starting("dom0: ")[0].startswith("mode=hvm ")
+
+
+@pytest.mark.parametrize("kernel", ["zp64", "zp32"])
+def test_a_guest_that_looks_at_all_it_is_given_finds_nothing_wrong(case, kernel):
+    """By either entry: what the boot protocol promises of registers, descriptor table, page tables and zero page."""
+    iso = case.berth_iso("dom0=hvm", modules=[(case.guest(f"{kernel}.bzimage"), "rsdp=some initrd=none")])
+    with case.machine(iso=iso, cpu=SVM) as vm:
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
+        assert vm.log.errors == [] and vm.log.starting("dom0: ")[0].startswith("mode=hvm ")
 
 
 @pytest.mark.slow
