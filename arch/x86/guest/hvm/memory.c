@@ -153,8 +153,11 @@ static INIT uint64_t nested_room(void)
     return nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES);
 }
 
-/* With EPT the guest's MTRRs have no say: the tables say what Berth finds in them. */
-static INIT void ept_request(unsigned int physical_bits)
+/*
+ * What kind of memory each address is, as Berth finds it in the MTRRs. With EPT these have no say, and the tables say
+ * it; with AMD's tables they have, but a page must not be of two kinds.
+ */
+static INIT const struct memory_types *types_find(unsigned int physical_bits)
 {
     static struct memory_types types;
     struct processor_state state;
@@ -165,8 +168,7 @@ static INIT void ept_request(unsigned int physical_bits)
                     "uncached",
                     types.ranges[types.count - 1].bytes.start);
     }
-    nested_request.types = &types;
-    nested_request.has_1gib_pages = (msr_read(MSR_VMX_EPT_VPID) & EPT_CAP_1GIB) != 0;
+    return &types;
 }
 
 INIT struct status hvm_take_memory(const struct hvm_request *wanted)
@@ -182,9 +184,10 @@ INIT struct status hvm_take_memory(const struct hvm_request *wanted)
         .top = top_of(wanted->map),
         .has_apic_page = wanted->format == NESTED_NPT && apic.on,
         .apic_page = apic.registers,
+        .types = types_find(wanted->caps->physical_bits),
     };
     if (wanted->format == NESTED_EPT) {
-        ept_request(wanted->caps->physical_bits);
+        nested_request.has_1gib_pages = (msr_read(MSR_VMX_EPT_VPID) & EPT_CAP_1GIB) != 0;
     }
     nested_room_bytes = nested_room();
     if (!apic_ready(&apic)) {
