@@ -1,6 +1,6 @@
 # Host tests of the PURE folders: unit and property tests (cmocka, ASan, UBSan), coverage, fuzzing (libFuzzer).
 
-.PHONY: check-unit coverage fuzz fuzz-smoke
+.PHONY: check-unit check-lengths coverage fuzz fuzz-smoke
 
 # mem.c is the C library's job on the host; its own test compiles it under other names.
 HOST_SOURCES := $(filter-out arch/x86/lib/mem.c,$(PURE_SOURCES))
@@ -21,11 +21,18 @@ $(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.c.o $(HOST_OBJECTS)
 check-unit: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS))
 	$(Q)for t in $^; do $$t || exit 1; done
 
+$(BUILD)/lengths/compare: tests/lengths/compare.c arch/x86/guest/policy/insn_decode.c arch/x86/guest/policy/insn_length.c
+	@mkdir -p $(@D)
+	$(Q)gcc -O2 $(WARNINGS) -D_GNU_SOURCE -Iinclude $(call core_includes,$(RANK5)) -o $@ $^
+## check-lengths      lengths of instructions, against objdump's
+check-lengths: $(BUILD)/lengths/compare
+	$(Q)$(PYTHON) tests/lengths/lengths.py $<
+
 # Line coverage of the PURE folders by the unit tests: fails below 90 %.
 COV_OBJECTS := $(patsubst %,$(BUILD)/coverage/%.o,$(HOST_SOURCES))
 $(BUILD)/coverage/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(Q)gcc $(HOST_CFLAGS) -O0 --coverage $(call core_includes,$(or $(SEES_$(call folder,$<)),$(RANK5))) -Itests/unit -MMD -MP -c -o $@ $<
+	$(Q)gcc $(HOST_CFLAGS) -O0 --coverage -fprofile-update=atomic $(call core_includes,$(or $(SEES_$(call folder,$<)),$(RANK5))) -Itests/unit -MMD -MP -c -o $@ $<
 $(BUILD)/coverage/%: $(BUILD)/coverage/tests/unit/%.c.o $(COV_OBJECTS)
 	$(Q)gcc --coverage -o $@ $^ -lcmocka
 ## coverage           line coverage of the PURE folders by the unit tests (90 % or more)

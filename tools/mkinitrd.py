@@ -196,7 +196,7 @@ class Cpio:
 
 
 def make_initrd(out, init="shell", pad_bytes=0, busybox="/bin/busybox", files=(), modules=None):
-    """`files`: pairs of a name in the initrd's root folder and the path of its contents; `modules`: a folder of them."""
+    """`files`: pairs of a name in the initrd's root folder and the path of its contents; `modules`: a folder."""
     archive = Cpio()
     for folder in ("bin", "dev", "modules", "proc", "programs", "root", "sbin", "sys"):
         archive.add(folder, stat.S_IFDIR | 0o755)

@@ -8,7 +8,10 @@ import contextlib
 import re
 import time
 
-from berth_qemu import PATIENCE, symbols
+import mkiso
+import pytest
+import uefi
+from berth_qemu import LINUX_WORDS, PATIENCE, symbols
 
 MODES = ("native", "hvm")
 # SVM with nested paging, in the model that has little else.
@@ -51,7 +54,7 @@ class Guest:
         start = len(self.text)
         self.orders += 1
         self.order(line)
-        end = re.compile(rf"^DONE {self.orders}\b.*$", re.MULTILINE)
+        end = re.compile(rf"^DONE {self.orders}\b.*\n", re.MULTILINE)
         deadline = time.monotonic() + seconds * PATIENCE
         while not (found := end.search(self.text, start)):
             left = deadline - time.monotonic()
@@ -100,9 +103,65 @@ def probe(case, mode, *, words=(), processors=1, name=None, cpu=CPU, image=None,
         yield Guest(vm).ready()
 
 
+# --- Linux ------------------------------------------------------------------------------------------------------------
+
+FLAVOURS = ("cloud", "amd64", "backports")
+
+
+def linux_files(case, flavour):
+    """(kernel, initrd that takes orders)"""
+    files = case.build / f"kernel/{flavour}/vmlinuz", case.build / f"initrd-commands-{flavour}.gz"
+    for path in files:
+        if not path.exists():
+            pytest.fail(f"{path} is missing: run `make check-full`, which makes it", pytrace=False)
+    return files
+
+
+def linux_machine(case, mode, flavour="cloud", *, words=(), start="qemu", image=None, processors=1, name=None, cpu=CPU,
+                  extra=(), kernel_words="", **machine):
+    """
+    A machine that starts Linux.
+
+    @start  "qemu": QEMU's own loader; "bios", "uefi": GRUB there; "direct": Berth as an EFI program
+    """
+    kernel, initrd = linux_files(case, flavour)
+    own, cmdline = f"{LINUX_WORDS} {kernel_words}".strip(), berth_words(mode, *words)
+    extra, machine["cpu"] = ["-smp", str(processors), *extra], cpu
+    name = name or mode
+    if start in ("uefi", "direct"):
+        if start == "direct":
+            files = uefi.direct_files(case, image, initrd=initrd, kernel_cmdline=own, options=cmdline)
+            files["EFI/BOOT/vmlinuz"] = kernel
+        else:
+            files = uefi.grub_berth_files(case, image, cmdline, own, initrd=initrd)
+            files["boot/vmlinuz"] = kernel
+        return uefi.machine(case, files, name=name, extra=extra, **machine)
+    modules = [(kernel, own), (initrd, "")]
+    if start == "bios":
+        iso = mkiso.berth_iso(case.folder / f"{name}.iso", image or case.berth, cmdline, modules)
+        return case.machine(name, iso=iso, extra=extra, **machine)
+    return case.machine(name, extra=[*multiboot1(case, cmdline, modules, image), *extra], **machine)
+
+
+@contextlib.contextmanager
+def linux(case, mode, flavour="cloud", **options):
+    """Linux, ready for orders."""
+    with linux_machine(case, mode, flavour, **options) as vm:
+        yield Guest(vm).ready()
+
+
+def zero_page_map(guest):
+    """The zero page's memory map as Linux keeps it: [(start, bytes, type)]."""
+    entries = []
+    for line in guest.ask("cd /sys/firmware/memmap; for i in *; do echo $(cat $i/start $i/end $i/type); done; cd /"):
+        start, last, kind = line.split(" ", 2)
+        entries.append((int(start, 0), int(last, 0) + 1 - int(start, 0), kind))
+    return sorted(entries)
+
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 
-RESERVED = 2  # in the zero page: zero-page.rst
+RESERVED = (2, "Reserved")  # in the zero page, and as Linux calls it
 PAGE = 4096
 
 
@@ -112,7 +171,7 @@ def kept_ranges(log, e820):
 
     @e820  the guest's [(start, bytes, type)]
     """
-    reserved = sorted((start, start + size) for start, size, kind in e820 if kind == RESERVED)
+    reserved = sorted((start, start + size) for start, size, kind in e820 if kind in RESERVED)
     found = []
     for first, last, kind in log.memory:
         if kind in ("ram", "boot-services"):

@@ -15,7 +15,10 @@ NO_ROOM_KERNEL = "no room for the kernel, # bytes are missing - add memory or us
 NO_ROOM_INITRD = ("no room for the initrd beside the kernel, # bytes are missing - "
                   "add memory or use a smaller one")
 NO_LONG_MODE = "this CPU has no 64-bit mode - use a CPU with long mode (CPUID 0x80000001 EDX bit 29)"
-WRONG_MODE = "this build cannot run the kernel in the wanted dom0= mode - use dom0=native or dom0=auto"
+WRONG_MODE = "this build cannot run the kernel in the wanted dom0= mode - use dom0=native, dom0=hvm or dom0=auto"
+NO_NESTED_PAGING = "dom0=hvm is not possible: the processor has no nested paging - use dom0=native"
+NO_SVM = ("dom0=hvm is not possible: the processor has neither SVM nor VMX, or the firmware hides them - "
+          "enable virtualisation in the firmware's setup, or use dom0=native")
 
 # Linux Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"
 SETUP_SECTORS = 0x1F1
@@ -103,9 +106,14 @@ def test_cpu_without_long_mode(case):
     refused(case, NO_LONG_MODE, modules=[], cpu="qemu32")
 
 
-@pytest.mark.parametrize("mode", ["hvm", "pvh", "pv"])
+@pytest.mark.parametrize("mode", ["pvh", "pv"])
 def test_guest_mode_that_is_not_there(case, mode):
     refused(case, WRONG_MODE, modules=[(case.initrd, "")], cmdline=f"dom0={mode}")
+
+
+@pytest.mark.parametrize("cpu, words", [("qemu64", NO_NESTED_PAGING), ("qemu64,-svm", NO_SVM)])
+def test_a_processor_that_cannot_be_below_a_guest(case, cpu, words):
+    refused(case, words, modules=[(case.initrd, "")], cmdline="dom0=hvm", cpu=cpu)
 
 
 def test_reboot_instead_of_halting(case):

@@ -233,7 +233,7 @@ def test_bad_pointers_and_sizes_reach_nothing(case):
 # --- Berth's memory ---------------------------------------------------------------------------------------------------
 
 # Forms that Berth passes over although they change registers, too: those stay.
-PASSED_OVER = {"push", "shl32", "cmpxchg8b"}
+PASSED_OVER = {"push", "ins8", "shl32", "cmpxchg8b"}
 IMAGE_CODE = 0x1000  # the first page of it, in the image
 
 
@@ -289,7 +289,8 @@ def test_the_same_forms_write_to_memory_of_the_guest(case):
         answers = answers_by_form(guest, guest.vm.log.base + IMAGE_CODE)
         assert all(words.startswith("same") for words in answers.values())
         stays = {form for form, words in answers.items() if words.endswith(f" reads {ONES:#x}")}
-        assert stays == {"or64", "lock_cmpxchg64", "bts32", "cmpxchg8b"}
+        # What is or-ed, compared in vain, or read from a port where nothing is.
+        assert stays == {"or64", "lock_cmpxchg64", "bts32", "cmpxchg8b", "ins8"}
 
 
 def test_a_write_across_the_bound_is_left_out_as_a_whole(case):
@@ -322,6 +323,11 @@ def test_execution_and_page_walks_in_berths_memory_end_in_the_guest(case):
         page += PAGE
         assert guest.ask_one(f"read {page:#x}") == f"read reads {ONES:#x}"
         assert guest.touches == [*expected, (0, "read", page)]
+        # The frame of an exception: the processor pushes it, and there is no instruction to be left out.
+        page += PAGE
+        assert guest.ask_one(f"use-stack {page:#x}") == f"use-stack {UD}"
+        assert guest.touches[-1] == (0, "walked", page + PAGE - 8)
+        walked.append(page)
         # What is a page table to the processor has to be writable to it: one page that stands for all of these.
         for where in walked:
             guest.ask(f"write {where:#x} {PATTERN:#x}")
@@ -337,6 +343,7 @@ def test_execution_and_page_walks_work_in_memory_of_the_guest(case):
             assert guest.ask_one(f"walk {page:#x} {level} 1") == "walk done"
         assert guest.ask_one(f"use-tables {page:#x}") == "alive"
         assert guest.ask_one(f"use-gates {page:#x}") == "alive"
+        assert guest.ask_one(f"use-stack {page:#x}") == f"use-stack {UD}"
 
 
 # --- the end of a guest -----------------------------------------------------------------------------------------------
@@ -483,6 +490,39 @@ def test_messages_in_odd_orders(case, mode):
         alive(guest)
 
 
+NMI, SMI = 0x4400, 0x4200
+RESERVED_MESSAGES = [0x4300, 0x4700]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_messages_of_every_other_kind(case, mode):
+    """To the sender, and to one that runs. (One that waits to be started ignores all of them; QEMU's wakes up.)"""
+    with probe(case, mode, processors=2) as guest:
+        assert guest.ask_one(f"icr 0 {NMI:#x}").startswith("icr fault 2 ")
+        guest.ask("prepare 0x10 0 1")
+        assert started(guest, 0x10)["count"] == 1
+        for command in (SMI, *RESERVED_MESSAGES):
+            icr(guest, 0, command)
+        for command in (NMI, SMI, *RESERVED_MESSAGES):
+            icr(guest, 1, command)
+        assert arrivals(guest, 0x10, 2) == 1
+        assert started(guest, 0x10, 2)["count"] == 2
+        alive(guest)
+
+
+@pytest.mark.slow
+def test_a_page_table_in_the_apics_page_costs_the_guest_its_apic(case):
+    """Nobody else is hurt: it finds ones there from then on."""
+    with probe(case, "hvm", processors=2) as guest:
+        outside = Outside(case, guest.vm, kept_of(guest))
+        assert guest.ask_one(f"walk {APIC_PAGE:#x} 1").startswith("walk fault 14 ")
+        assert numbers_of(guest.ask_one("apic-id"))["value"] == 0xFF
+        icr(guest, 1, INIT)
+        outside.unchanged()
+        alive(guest)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_init_to_the_first_processor_starts_the_machine_over(case, mode):
     with probe(case, mode, processors=2) as guest:
@@ -491,4 +531,5 @@ def test_init_to_the_first_processor_starts_the_machine_over(case, mode):
         assert guest.vm.wait_exit() == 0
         assert guest.vm.shutdown_reason() == "guest-reset"
         if mode == "hvm":
-            assert guest.vm.log.warnings == ["hvm: the guest sent INIT to the first processor: the machine starts over"]
+            last = "hvm: the guest sent INIT to the first processor: the machine starts over"
+            assert guest.vm.log.warnings[-1] == last

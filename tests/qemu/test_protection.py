@@ -57,7 +57,7 @@ MODELS = {
 def test_each_processor_has_all_that_its_model_has(case, cpu):
     cr4, nxe, pat = MODELS[cpu]
     world = AcpiWorld(case, [madt(local_apic(0), local_apic(1))])
-    world.cmdline = "loglevel=debug"
+    world.cmdline = "dom0=native loglevel=debug"
     expect(world, efer=LONG_MODE + nxe, pat=pat)
     vm = world.run(cpu=cpu, extra=["-smp", "2"])
     assert protection(vm) == {
@@ -72,6 +72,7 @@ def test_each_processor_has_all_that_its_model_has(case, cpu):
 
 def test_a_kernel_entered_without_paging_finds_no_more_than_that(case):
     world = BerthWorld(case, kernel="zp32")
+    world.cmdline = "dom0=native"
     expect(world, cr0=CR0, cr4=0, efer=0)
     world.run(cpu="max")
 
@@ -125,7 +126,7 @@ def test_whatever_a_loader_leaves_the_kernel_gets_the_same(case, name):
     world = BerthWorld(case)
     for what, value in ODD[name].items():
         setattr(world, what, value(world) if callable(value) else value)
-    world.cmdline = "loglevel=debug"
+    world.cmdline = "dom0=native loglevel=debug"
     expect(world)
     vm = world.run(cpu="max")
     found = protection(vm)
@@ -151,7 +152,7 @@ ODD_FIRMWARE = {
 @pytest.mark.parametrize("name", ODD_FIRMWARE)
 def test_whatever_firmware_leaves_the_kernel_gets_the_same(case, name, path):
     hostile = Hostile(case, path)
-    hostile.cpu, hostile.late, hostile.cmdline = "max", ODD_FIRMWARE[name], "loglevel=debug"
+    hostile.cpu, hostile.late, hostile.cmdline = "max", ODD_FIRMWARE[name], "dom0=native loglevel=debug"
     hostile.kernel_cmdline += " " + " ".join(expected())
     outcome = hostile.boots()
     done = " ".join(outcome.said(r"(?:five-levels|control|msr): "))

@@ -85,7 +85,7 @@ def test_all_come_online_wherever_the_image_is(case, base):
                                  "kvm64"])
 def test_all_come_online_on_any_model(case, cpu):
     """Among them old ones, which need time after their INIT."""
-    with case.machine(iso=case.berth_iso(), cpu=cpu, extra=smp(3)) as vm:
+    with case.machine(iso=case.berth_iso("dom0=native"), cpu=cpu, extra=smp(3)) as vm:
         assert vm.wait_userspace()["processors"] == ["0-2"]
         assert online(vm) == 3 and vm.log.warnings == []
 

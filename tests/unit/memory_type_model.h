@@ -101,7 +101,7 @@ static inline bool list_is_sound(const struct memory_types *types)
     return types->count <= MEMORY_TYPE_RANGES_MOST;
 }
 
-/* Every page below 1 << bits, as far as the list is complete, has the type that the rules want; the rest has none better. */
+/* Every page below 1 << bits has the type that the rules want; what the list has no room for is uncacheable. */
 static inline bool list_is_right(const struct mtrrs *mtrrs, unsigned int bits,
                                  const struct memory_types *types, bool complete)
 {

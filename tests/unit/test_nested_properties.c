@@ -1,4 +1,4 @@
-/* Nested page tables for any machine: everything in its place, within what was asked for, by many processors at once. */
+/* Nested page tables for any machine: everything in its place, as many tables as asked for, many processors at once. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -183,7 +183,7 @@ static void test_what_cannot_be_built(void **state)
     assert_int_equal(nested_build(&nested, &request, tables, 0, UINT64_MAX).code, NESTED_BAD_RANGE);
 }
 
-/* --- many processors at once --------------------------------------------------------------------------------------- */
+/* --- many processors at once ------------------------------------------------------------------------------------ */
 
 #define THREADS    2
 #define ROUNDS     100

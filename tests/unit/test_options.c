@@ -277,6 +277,20 @@ static void test_every_dom0_mode(void **state)
     assert_refused("dom0=native,pv", OPTION_MALFORMED);
 }
 
+static void test_what_happens_after_a_triple_fault_of_the_guest(void **state)
+{
+    (void)state;
+    parse_cleanly("");
+    assert_false(options.halt_on_triple_fault);
+    parse_cleanly("triple-fault=halt");
+    assert_true(options.halt_on_triple_fault);
+    parse_cleanly("triple-fault=halt triple-fault=reset");
+    assert_false(options.halt_on_triple_fault);
+    assert_refused("triple-fault=", OPTION_MALFORMED);
+    assert_refused("triple-fault", OPTION_MALFORMED);
+    assert_refused("triple-fault=reboot", OPTION_MALFORMED);
+}
+
 static void test_every_debug_fault(void **state)
 {
     static const char *const faults[] = {"ud",
@@ -515,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_console_lists_that_are_none),
         cmocka_unit_test(test_every_log_level),
         cmocka_unit_test(test_every_dom0_mode),
+        cmocka_unit_test(test_what_happens_after_a_triple_fault_of_the_guest),
         cmocka_unit_test(test_every_debug_fault),
         cmocka_unit_test(test_what_happens_after_an_error),
         cmocka_unit_test(test_of_words_for_after_an_error_the_last_one_counts),

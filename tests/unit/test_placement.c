@@ -294,7 +294,7 @@ static struct prange tables_go_to(struct prange image, struct busy_list modules,
 {
     struct prange room = {0, 0};
 
-    assert_int_equal(placement_tables(&map, image, modules, bytes, &room).code, STATUS_OK);
+    assert_int_equal(placement_tables(&map, image, modules, bytes, false, &room).code, STATUS_OK);
     assert_int_equal(prange_bytes(room), bytes);
     return room;
 }
@@ -320,11 +320,17 @@ static void test_page_tables_go_behind_the_image_or_high(void **state)
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1) - 0x1000).start,
                      0x1000);
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, MIB(1)).start, MIB(63));
+    /* Those that stay under a guest leave that memory to it. */
+    status =
+        placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(1) - 0x1000, true, &room);
+    assert_int_equal(status.code, STATUS_OK);
+    assert_int_equal(room.start, MIB(63) + 0x1000);
     map.ranges[0].bytes.start = MIB(1);
     module = (struct prange){MIB(5), MIB(64)};
     assert_int_equal(tables_go_to(image, (struct busy_list){&module, 1}, 0x10000).start,
                      MIB(4) - 0x10000);
-    status = placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(3) + 0x2000, &room);
+    status = placement_tables(&map, image, (struct busy_list){&module, 1}, MIB(3) + 0x2000, false,
+                              &room);
     assert_int_equal(status.code, PLACEMENT_NO_ROOM_TABLES);
     assert_int_equal(status.offset, 0x2000);
 }
@@ -404,6 +410,56 @@ static void test_what_boot_services_used_is_good_enough_to_start_in(void **state
     assert_false(placement_start_page(&map, nothing, &page));
 }
 
+/* --- lists --------------------------------------------------------------------------------- */
+
+#define SETTLE_RUNS  20000
+#define LISTED_MOST  10
+#define LISTED_PAGES 64
+
+/* The pages that a range lies in, one bit each. */
+static uint64_t pages_mask(struct prange range)
+{
+    uint64_t mask = 0;
+
+    for (uint64_t at = range.start; at < range.end; at++) {
+        mask |= 1ULL << (at / PAGE_BYTES);
+        at |= PAGE_BYTES - 1;
+    }
+    return mask;
+}
+
+static void test_random_lists_keep_their_pages_and_get_into_order(void **state)
+{
+    struct random random = {0x5e77};
+
+    (void)state;
+    for (int run = 0; run < SETTLE_RUNS; run++) {
+        struct prange list[LISTED_MOST];
+        const uint32_t count = random_below(&random, LISTED_MOST + 1);
+        uint64_t wanted = 0;
+        uint64_t got = 0;
+        uint32_t settled;
+
+        for (uint32_t i = 0; i < count; i++) {
+            const uint64_t start = random_below(&random, (LISTED_PAGES - 8) * PAGE_BYTES);
+            const uint64_t unit = random_below(&random, 2) != 0 ? PAGE_BYTES : 1;
+
+            list[i].start = start / unit * unit;
+            list[i].end = list[i].start + random_below(&random, 7) * unit;
+            wanted |= pages_mask(list[i]);
+        }
+        settled = placement_settle(list, count);
+        assert_true(settled <= count);
+        for (uint32_t i = 0; i < settled; i++) {
+            assert_true(list[i].start < list[i].end);
+            assert_int_equal((list[i].start | list[i].end) % PAGE_BYTES, 0);
+            assert_true(i == 0 || list[i - 1].end < list[i].start);
+            got |= pages_mask(list[i]);
+        }
+        assert_int_equal(got, wanted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_page_tables_go_behind_the_image_or_high),
         cmocka_unit_test(test_random_start_pages_are_the_highest_free_ones_below_512_kib),
         cmocka_unit_test(test_what_boot_services_used_is_good_enough_to_start_in),
+        cmocka_unit_test(test_random_lists_keep_their_pages_and_get_into_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "x86/paging.h"
 #include "x86/registers.h"
 
-/* --- ranges ------------------------------------------------------------------------------------------------------ */
+/* --- ranges ----------------------------------------------------------------------------------------------------- */
 
 /* The range that holds pa; an empty one when none does. */
 static NOINLINE struct guest_memory_hint range_of(const struct guest_memory *memory, uint64_t pa)
@@ -57,11 +57,13 @@ void *guest_memory_at(struct guest_memory *memory, uint64_t pa, uint64_t bytes)
     return reach(memory, pa, bytes);
 }
 
-/* --- the guest's page tables ------------------------------------------------------------------------------------- */
+/* --- the guest's page tables ------------------------------------------------------------------------------------ */
 
-/* An entry, read once because the guest may change it; it does not straddle pages. 0 when it cannot be read. */
-static uint64_t entry_at(struct guest_memory *memory, uint64_t pa, unsigned int bytes)
+/* An entry of a page of them, read once because the guest may change it. 0 when it cannot be read. */
+static uint64_t entry_at(struct guest_memory *memory, uint64_t table, uint64_t slot,
+                         unsigned int bytes)
 {
+    const uint64_t pa = table + slot * bytes;
     const void *entry;
 
     if (!holds(&memory->tables, pa)) {
@@ -80,9 +82,9 @@ static inline bool is_table(uint64_t entry)
     return (entry & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT;
 }
 
-static inline uint64_t slot_offset(uint64_t va, unsigned int shift)
+static inline uint64_t slot_of(uint64_t va, unsigned int shift)
 {
-    return (va >> shift) % PT_ENTRIES * PTE_BYTES;
+    return (va >> shift) % PT_ENTRIES;
 }
 
 /* In a page of 1 << shift bytes. */
@@ -97,11 +99,11 @@ static inline uint64_t in_page(uint64_t entry, uint64_t va, unsigned int shift)
 static bool walk(struct guest_memory *memory, uint64_t table, uint64_t va, unsigned int shift,
                  uint64_t *pa)
 {
-    uint64_t entry = entry_at(memory, (table & PTE_ADDRESS) + slot_offset(va, shift), PTE_BYTES);
+    uint64_t entry = entry_at(memory, table & PTE_ADDRESS, slot_of(va, shift), PTE_BYTES);
 
     while (shift > L1_SHIFT && is_table(entry)) {
         shift -= SLOT_BITS;
-        entry = entry_at(memory, (entry & PTE_ADDRESS) + slot_offset(va, shift), PTE_BYTES);
+        entry = entry_at(memory, entry & PTE_ADDRESS, slot_of(va, shift), PTE_BYTES);
     }
     *pa = in_page(entry, va, shift);
     return (entry & PTE_PRESENT) != 0 && shift <= L3_SHIFT;
@@ -115,8 +117,7 @@ static inline bool is_canonical(uint64_t va, unsigned int bits)
 /* Four entries at any 32 bytes, in which only an address counts: SDM volume 3A, section 4.4.1. */
 static bool walk_pae(struct guest_memory *memory, uint64_t cr3, uint32_t va, uint64_t *pa)
 {
-    const uint64_t entry =
-        entry_at(memory, (cr3 & CR3_PAE_ADDRESS) + (va >> L3_SHIFT) * PTE_BYTES, PTE_BYTES);
+    const uint64_t entry = entry_at(memory, cr3 & CR3_PAE_ADDRESS, va >> L3_SHIFT, PTE_BYTES);
 
     return (entry & PTE_PRESENT) != 0 && walk(memory, entry, va, L2_SHIFT, pa);
 }
@@ -125,8 +126,7 @@ static bool walk_pae(struct guest_memory *memory, uint64_t cr3, uint32_t va, uin
 static bool walk_32(struct guest_memory *memory, const struct guest_state *guest, uint32_t va,
                     uint64_t *pa)
 {
-    uint64_t entry = entry_at(
-        memory, (guest->cr3 & PTE32_ADDRESS) + (va >> L2_32_SHIFT) * PTE32_BYTES, PTE32_BYTES);
+    uint64_t entry = entry_at(memory, guest->cr3 & PTE32_ADDRESS, va >> L2_32_SHIFT, PTE32_BYTES);
 
     if ((entry & PTE_PRESENT) == 0) {
         return false;
@@ -136,9 +136,7 @@ static bool walk_32(struct guest_memory *memory, const struct guest_state *guest
               (va & L2_32_OFFSET);
         return true;
     }
-    entry =
-        entry_at(memory, (entry & PTE32_ADDRESS) + (va >> L1_SHIFT) % PT32_ENTRIES * PTE32_BYTES,
-                 PTE32_BYTES);
+    entry = entry_at(memory, entry & PTE32_ADDRESS, (va >> L1_SHIFT) % PT32_ENTRIES, PTE32_BYTES);
     *pa = in_page(entry, va, L1_SHIFT);
     return (entry & PTE_PRESENT) != 0;
 }
@@ -166,7 +164,7 @@ static NOINLINE bool translate_any(struct guest_memory *memory, const struct gue
 static inline uint64_t near_entry(const struct guest_memory *memory, uint64_t table, uint64_t va,
                                   unsigned int shift)
 {
-    const uint64_t pa = (table & PTE_ADDRESS) + slot_offset(va, shift);
+    const uint64_t pa = (table & PTE_ADDRESS) + slot_of(va, shift) * PTE_BYTES;
 
     if (!holds(&memory->tables, pa)) {
         return 0;
@@ -202,7 +200,7 @@ bool guest_translate(struct guest_memory *memory, const struct guest_state *gues
     return (entry & PTE_PRESENT) != 0 || translate_any(memory, guest, va, pa);
 }
 
-/* --- instructions ------------------------------------------------------------------------------------------------ */
+/* --- instructions ----------------------------------------------------------------------------------------------- */
 
 /* An instruction is seldom longer than two words, which may overlap. */
 static inline void copy(uint8_t *to, const uint8_t *from, size_t bytes)

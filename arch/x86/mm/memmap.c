@@ -37,10 +37,10 @@ static bool is_ram(enum memory_type type)
 typedef struct memmap_edge edge_t;
 
 /*
- * The sweep reads the edges where it writes the ranges. When it has read n + 1 edges it has written n ranges at most, so
- * it never writes to what it has not read yet.
+ * The sweep reads the edges where it writes the ranges. When it has read n + 1 edges it has written n ranges at most,
+ * so it never writes to what it has not read yet.
  */
-_Static_assert(MEMMAP_EDGES_MAX *(sizeof(struct memory_range) - sizeof(edge_t)) <=
+_Static_assert((size_t)MEMMAP_EDGES_MAX *(sizeof(struct memory_range) - sizeof(edge_t)) <=
                    offsetof(struct memmap, making.edges) - offsetof(struct memmap, ranges),
                "all ranges fit before the edges that are still to be read");
 

@@ -85,15 +85,16 @@ static struct run variable_run(const struct mtrrs *mtrrs, uint64_t at, uint64_t 
     struct run run = {0, end};
 
     for (uint32_t i = 0; i < mtrrs->variable_count; i++) {
-        const uint64_t mask = mtrrs->variable[2 * i + 1] & PTE_ADDRESS & (end - 1);
-        const uint64_t base = mtrrs->variable[2 * i] & mask;
+        const uint64_t *pair = &mtrrs->variable[(size_t)2 * i];
+        const uint64_t mask = pair[1] & PTE_ADDRESS & (end - 1);
+        const uint64_t base = pair[0] & mask;
         uint64_t change;
 
-        if ((mtrrs->variable[2 * i + 1] & MTRR_MASK_VALID) == 0) {
+        if ((pair[1] & MTRR_MASK_VALID) == 0) {
             continue;
         }
         if ((at & mask) == base) {
-            types |= 1U << type_of(mtrrs->variable[2 * i]);
+            types |= 1U << type_of(pair[0]);
             /* The mask's lowest one changes there. */
             change = mask != 0 ? (at | ((mask & -mask) - 1)) + 1 : end;
         } else {

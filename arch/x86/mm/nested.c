@@ -55,7 +55,7 @@ static uint64_t walked_leaf(const struct nested_request *request)
     return request->walked.pa | leaf_flags(request, MEMORY_TYPE_WRITE_BACK);
 }
 
-/* --- tables ---------------------------------------------------------------------------------------------------- */
+/* --- tables ----------------------------------------------------------------------------------------------------- */
 
 /* What kind of memory is at an address, and up to where. */
 struct type_run {
@@ -176,7 +176,7 @@ static uint64_t *entry_at(struct nested *nested, uint64_t at, unsigned int shift
     }
 }
 
-/* --- start-up ---------------------------------------------------------------------------------------------------- */
+/* --- start-up --------------------------------------------------------------------------------------------------- */
 
 /*
  * What cannot be in one page with what is around it: the ranges to be kept, the APIC's page, and each address where
@@ -344,7 +344,7 @@ INIT struct status nested_build(struct nested *nested, const struct nested_reque
     return status_ok();
 }
 
-/* --- faults ------------------------------------------------------------------------------------------------------ */
+/* --- faults ----------------------------------------------------------------------------------------------------- */
 
 static bool entry_replace(uint64_t *entry, uint64_t *old, uint64_t value)
 {

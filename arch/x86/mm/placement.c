@@ -234,7 +234,8 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
 /* --- page tables --------------------------------------------------------------------------- */
 
 struct status placement_tables(const struct memmap *map, struct prange image,
-                               struct busy_list modules, uint64_t bytes, struct prange *room)
+                               struct busy_list modules, uint64_t bytes, bool stays,
+                               struct prange *room)
 {
     const struct {
         uint64_t at_least;
@@ -242,7 +243,7 @@ struct status placement_tables(const struct memmap *map, struct prange image,
         enum placement_preference preference;
     } choices[] = {
         {image.end, align_up(image.end, IMAGE_SLOT_BYTES), PLACE_LOWEST},
-        {0, MIB(1), PLACE_HIGHEST},
+        {0, stays ? 0 : MIB(1), PLACE_HIGHEST},
         {0, GIB(4), PLACE_HIGHEST},
     };
     struct obstacles obstacles = {.own = {image}, .own_count = 1, .others = modules};

@@ -1,8 +1,9 @@
 /*
  * The final page tables: Berth's own image page by page with the rights that each section needs, without the guard
- * pages below its stacks, and the RAM below 4 GiB (all of it, where Berth stays below a guest). No page is writable and executable; nothing else is mapped but the
- * VGA text screen, the consoles' device memory, the HPET and, where there are other processors, the local APIC and
- * their stacks. (The boot tables map more, and come back for the jump into a native kernel, which wants them.)
+ * pages below its stacks, and the RAM below 4 GiB (all RAM, where Berth stays below a guest). No page is writable and
+ * executable; nothing else is mapped but the VGA text screen, the consoles' device memory, the HPET and, where there
+ * are other processors or a guest above, the local APIC and their stacks. (The boot tables map more, and come back for
+ * the jump into a native kernel, which wants them.)
  */
 #ifndef CPU_PAGE_TABLES_H
 #define CPU_PAGE_TABLES_H

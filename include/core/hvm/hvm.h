@@ -42,7 +42,7 @@ struct hvm_request {
  *
  * @return  STATUS_OK; PAGES_NONE_FREE; HVM_APIC_OUT_OF_REACH
  */
-struct status hvm_take_memory(const struct hvm_request *request);
+struct status hvm_take_memory(const struct hvm_request *wanted);
 
 /* How the first processor enters the kernel. */
 struct hvm_entry {

@@ -1,6 +1,6 @@
 /*
- * What a kernel finds around it when it is entered inside a virtual machine, where no page tables and no descriptor table
- * of Berth's can be seen: its own, as one block of bytes in its memory.
+ * What a kernel finds around it when it is entered inside a virtual machine, where no page tables and no descriptor
+ * table of Berth's can be seen: its own, as one block of bytes in its memory.
  */
 #ifndef IMAGE_ENTRY_TABLES_H
 #define IMAGE_ENTRY_TABLES_H

@@ -112,8 +112,8 @@ struct options {
 
 /*
  * Defaults are com1=115200, console=com1,acpi,vga,fb, loglevel=info, dom0=auto, triple-fault=reset, panic=halt.
- * COM2 may have anything on its other end: it is a console only where com2= or console= names it. Where com1= or com2= say anything, ACPI is
- * not asked, unless console= names it.
+ * COM2 may have anything on its other end: it is a console only where com2= or console= names it. Where com1= or com2=
+ * say anything, ACPI is not asked, unless console= names it.
  */
 void options_parse(const char *cmdline, struct options *out);
 

@@ -37,7 +37,7 @@ struct memmap_edge {
     uint32_t type;
     bool opens;
 };
-#define MEMMAP_EDGES_MAX (2 * BOOT_RANGES_MAX)
+#define MEMMAP_EDGES_MAX (2UL * BOOT_RANGES_MAX)
 
 struct memmap {
     uint32_t count;

@@ -55,13 +55,13 @@ struct nested {
 
 /*
  * Memory for the tables, those for what is touched later included: whole pages. When some of what is to be kept is not
- * known yet, nested_bytes_for_range() of each such range comes on top.
+ * known yet, nested_bytes_for_range() of the most that each such range can have comes on top.
  */
 uint64_t nested_bytes(const struct nested_request *request);
 
 static inline uint64_t nested_bytes_for_range(uint64_t bytes)
 {
-    return KIB(4) * (bytes / MIB(2) + 2 + bytes / GIB(1) + 2);
+    return KIB(4) * ((bytes - 1) / MIB(2) + 2 + (bytes - 1) / GIB(1) + 2);
 }
 
 /*
@@ -76,7 +76,8 @@ enum nested_access {
     NESTED_READ,
     NESTED_WRITE,
     NESTED_EXECUTE,
-    NESTED_WALK /* the processor reads a page table there */
+    /* The processor reads a page table there, or pushes the frame of an event: it has to be able to write. */
+    NESTED_WALK
 };
 
 enum nested_outcome {

@@ -72,10 +72,12 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
  * @image    where it is to stay
  * @modules  whose bytes are still needed
  * @bytes    whole pages, not 0
+ * @stays    they are kept under a guest: not below 1 MiB, which is short, and which systems search through
  * @return   STATUS_OK; PLACEMENT_NO_ROOM_TABLES
  */
 struct status placement_tables(const struct memmap *map, struct prange image,
-                               struct busy_list modules, uint64_t bytes, struct prange *room);
+                               struct busy_list modules, uint64_t bytes, bool stays,
+                               struct prange *room);
 
 /*
  * A page that other processors can start in: of RAM, not page 0, and below the numbers that start-up messages reserve;

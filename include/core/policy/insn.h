@@ -57,6 +57,9 @@ struct insn {
 /*
  * Decode one instruction: all of x86-64's with legacy, REX, VEX, EVEX and XOP encodings, in 16-, 32- and 64-bit code.
  *
+ * What the bytes are is told by opcode and prefixes; operands that the processor refuses with #UD are not looked for:
+ * it does so before anybody asks here. 66 before a near branch means what it does on AMD's processors.
+ *
  * @count   bytes that can be read; 15 are enough
  * @return  false when these are no instruction, or only the beginning of one
  * Source:  Intel SDM volume 2, chapter 2 and appendix A; AMD APM volume 3, chapter 1 and appendix A

@@ -33,6 +33,7 @@ struct msr_decision {
     uint64_t value;
 };
 
+/* For MSRs that the bitmaps intercept or do not cover; of all others these say MSR_FAULT. */
 struct msr_decision msr_read_decide(uint32_t msr, const struct msr_context *context);
 struct msr_decision msr_write_decide(uint32_t msr, uint64_t value,
                                      const struct msr_context *context);

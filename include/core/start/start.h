@@ -84,6 +84,14 @@ bool guest_choose(enum dom0_mode mode, const struct hvm_choice *choice,
  */
 struct busy_list hvm_kept(struct prange image, struct prange tables);
 
+/*
+ * Close that to the guest and its devices, and the registers of IOMMUs beside it: nested tables, and IOMMUs. Those
+ * registers are no memory that a map could be told of.
+ *
+ * @kept  hvm_kept()
+ */
+void hvm_close(struct busy_list kept);
+
 /* How much that is, and for what. */
 struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image,
                                    struct prange tables);
@@ -126,8 +134,8 @@ paddr_t guest_rsdp(const struct boot_info *info);
 struct guest guest_prepare(const struct guest_setting *setting);
 
 /*
- * Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. For a virtual
- * guest, its tables and the nested ones, too.
+ * Write the zero page, and move kernel and initrd to their places. The loader's copies may be overwritten. For a
+ * virtual guest, its tables and the nested ones, too.
  */
 void guest_put_in_place(const struct guest *guest);
 

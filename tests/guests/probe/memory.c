@@ -71,6 +71,7 @@ static uint8_t sample[SAMPLE_BYTES] __attribute__((aligned(64)));
     X(movnti, "movnti %%rax, (%%rbx)")                                                             \
     X(push, "mov %%rsp, %%r9\n\tlea 8(%%rbx), %%rsp\n\tpush %%rax\n\tmov %%rsp, %%r10\n\t"         \
             "mov %%r9, %%rsp")                                                                     \
+    X(ins8, "mov $0x80, %%edx\n\tinsb")                                                            \
     X(setc, "stc\n\tsetc (%%rbx)")                                                                 \
     X(shl32, "shll $1, (%%rbx)")                                                                   \
     X(movups, "movups %%xmm0, (%%rbx)")                                                            \
@@ -222,6 +223,24 @@ static void say_walk(uint64_t at, unsigned int level, bool write)
     end();
 }
 
+/* A read of so many places, each a step behind the one before, wherever physical addresses reach. */
+static void say_far(uint64_t at, uint64_t step, uint64_t count)
+{
+    static uint64_t table[PAGE_BYTES / sizeof(uint64_t)] __attribute__((aligned(PAGE_BYTES)));
+    uint64_t done = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t value;
+
+        table[0] = (at + i * step) | ENTRY_RIGHTS;
+        value = map_by((uintptr_t)table, 1);
+        done += attempt(read_quad, &value);
+    }
+    say("far");
+    say_number("done", done);
+    end();
+}
+
 static void copy(uint64_t to, const void *from, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
@@ -259,6 +278,19 @@ static void use_gates(uint64_t at)
     end();
 }
 
+/* The stack of exceptions there, and one. */
+static void use_stack(uint64_t at)
+{
+    bool done;
+
+    set_exception_stack(at + PAGE_BYTES);
+    done = attempt(do_undefined, NULL);
+    set_exception_stack(0);
+    say("use-stack");
+    say_outcome(done);
+    end();
+}
+
 static void triple_fault(void)
 {
     static const uint64_t nothing[2];
@@ -276,6 +308,19 @@ bool memory_order(const char *line)
         uint64_t at = number(&line);
 
         *(volatile uint64_t *)(uintptr_t)at = number(&line);
+    } else if (word(&line, "write32")) {
+        uint64_t at = number(&line);
+
+        *(volatile uint32_t *)(uintptr_t)at = (uint32_t)number(&line);
+    } else if (word(&line, "out")) {
+        uint16_t port = (uint16_t)number(&line);
+
+        outb(port, (uint8_t)number(&line));
+    } else if (word(&line, "far")) {
+        uint64_t at = number(&line);
+        uint64_t step = number(&line);
+
+        say_far(at, step, number(&line));
     } else if (word(&line, "forms")) {
         say_forms(number(&line));
     } else if (word(&line, "execute")) {
@@ -292,6 +337,8 @@ bool memory_order(const char *line)
         use_tables(number(&line));
     } else if (word(&line, "use-gates")) {
         use_gates(number(&line));
+    } else if (word(&line, "use-stack")) {
+        use_stack(number(&line));
     } else if (word(&line, "triple-fault")) {
         triple_fault();
     } else {

@@ -44,6 +44,7 @@ uint64_t *own_tables(void);
 /* Load the table of gates from there; back to the guest's own with NULL. */
 void load_gates(const void *at);
 const void *own_gates(size_t *bytes);
+void set_exception_stack(uint64_t top);
 
 /* --- words --- */
 /* The next number of the line, 0 when there is none; decimal or 0x. */
@@ -70,6 +71,7 @@ static inline uint64_t read_msr(uint32_t msr)
 bool instruction_order(const char *line);
 bool memory_order(const char *line);
 bool processor_order(const char *line);
+bool device_order(const char *line);
 
 /* For the assembly. */
 void probe_main(const uint8_t *zero_page) __attribute__((noreturn));

@@ -93,6 +93,15 @@ uint64_t map_by(uint64_t table, unsigned int level)
     return (uint64_t)1 << 39;
 }
 
+/* The stack of exceptions; back to the guest's own with 0. */
+void set_exception_stack(uint64_t top)
+{
+    const uint64_t stack = top != 0 ? top : (uintptr_t)exception_stack_top;
+
+    task.stacks[0] = task.own_stacks[0] = (uint32_t)stack;
+    task.stacks[1] = task.own_stacks[1] = (uint32_t)(stack >> 32);
+}
+
 static void own_segments(void)
 {
     struct {
@@ -100,10 +109,8 @@ static void own_segments(void)
         uint64_t base;
     } __attribute__((packed)) gdtr = {sizeof(segments) - 1, (uintptr_t)segments};
     uint64_t base = (uintptr_t)&task;
-    uint64_t stack = (uintptr_t)exception_stack_top;
 
-    task.stacks[0] = task.own_stacks[0] = (uint32_t)stack;
-    task.stacks[1] = task.own_stacks[1] = (uint32_t)(stack >> 32);
+    set_exception_stack(0);
     task.ports = sizeof(task) << 16;
     segments[TASK_SELECTOR / 8] =
         (sizeof(task) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base & 0xff000000) << 32;

@@ -183,8 +183,12 @@ static int64_t call_log(struct vcpu *vcpu, uint64_t pa, uint64_t bytes)
     }
     for (uint64_t i = 0; i < bytes; i++) {
         const char letter = guest_text[i];
+        const bool is_shown = letter >= ' ' && letter <= '~';
 
-        text[i] = letter >= ' ' && letter <= '~' ? letter : '?';
+        text[i] = '?';
+        if (is_shown) {
+            text[i] = letter;
+        }
     }
     text[bytes] = '\0';
     hvm_line(vcpu, LOG_INFO, "hvm: guest: %s", text);

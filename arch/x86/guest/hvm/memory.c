@@ -29,11 +29,10 @@
 #include "x86/registers.h"
 #include "x86/stacks.h"
 
-#define ONES_PAGES       2
-#define KEPT_KNOWN_MOST  16
-#define KEPT_UNKNOWN     5
-#define TABLES_FOR_RANGE 4
-#define STACK_PAGES      (PROCESSOR_STACK_BYTES / PAGE_BYTES)
+#define ONES_PAGES      2
+#define KEPT_KNOWN_MOST 16
+#define KEPT_UNKNOWN    5
+#define STACK_PAGES     (PROCESSOR_STACK_BYTES / PAGE_BYTES)
 /* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
 #define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
 
@@ -142,7 +141,7 @@ static INIT bool apic_ready(const struct local_apic *apic)
 
 /*
  * What the tables take, before all that is kept is known: what has been taken of memory is; the image, Berth's page
- * tables, the block itself and perhaps some device are further ranges, each in two pages of 2 MiB and of 1 GiB at most.
+ * tables, the block itself and perhaps some device are further ranges, none larger than the image's slot.
  */
 static INIT uint64_t nested_room(void)
 {
@@ -151,11 +150,14 @@ static INIT uint64_t nested_room(void)
 
     kept[count++] = processors_start_page();
     nested_request.kept = (struct busy_list){kept, count};
-    return nested_bytes(&nested_request) + KEPT_UNKNOWN * TABLES_FOR_RANGE * PAGE_BYTES;
+    return nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES);
 }
 
-/* With EPT the guest's MTRRs have no say: the tables say what Berth finds in them. */
-static INIT void ept_request(unsigned int physical_bits)
+/*
+ * What kind of memory each address is, as Berth finds it in the MTRRs. With EPT these have no say, and the tables say
+ * it; with AMD's tables they have, but a page must not be of two kinds.
+ */
+static INIT const struct memory_types *types_find(unsigned int physical_bits)
 {
     static struct memory_types types;
     struct processor_state state;
@@ -166,8 +168,7 @@ static INIT void ept_request(unsigned int physical_bits)
                     "uncached",
                     types.ranges[types.count - 1].bytes.start);
     }
-    nested_request.types = &types;
-    nested_request.has_1gib_pages = (msr_read(MSR_VMX_EPT_VPID) & EPT_CAP_1GIB) != 0;
+    return &types;
 }
 
 INIT struct status hvm_take_memory(const struct hvm_request *wanted)
@@ -183,9 +184,10 @@ INIT struct status hvm_take_memory(const struct hvm_request *wanted)
         .top = top_of(wanted->map),
         .has_apic_page = wanted->format == NESTED_NPT && apic.on,
         .apic_page = apic.registers,
+        .types = types_find(wanted->caps->physical_bits),
     };
     if (wanted->format == NESTED_EPT) {
-        ept_request(wanted->caps->physical_bits);
+        nested_request.has_1gib_pages = (msr_read(MSR_VMX_EPT_VPID) & EPT_CAP_1GIB) != 0;
     }
     nested_room_bytes = nested_room();
     if (!apic_ready(&apic)) {

@@ -61,9 +61,10 @@ static void finish(struct vmcb *vmcb, const struct guest_state *state)
     }
 }
 
-static enum nested_access access_of(uint64_t error_code)
+/* What the processor itself writes, to mark a table's entry or to push an event's frame, cannot be left out. */
+static enum nested_access access_of(uint64_t error_code, bool is_event)
 {
-    if ((error_code & SVM_NPF_TABLE) != 0) {
+    if ((error_code & SVM_NPF_TABLE) != 0 || ((error_code & PF_WRITE) != 0 && is_event)) {
         return NESTED_WALK;
     }
     if ((error_code & PF_EXECUTE) != 0) {
@@ -128,8 +129,9 @@ static enum hvm_answer instruction_exit(struct vcpu *vcpu, struct vmcb *vmcb,
 static enum hvm_answer memory_exit(struct vcpu *vcpu, struct vmcb *vmcb)
 {
     const uint64_t rip = vcpu->state.rip;
+    const bool is_event = (vmcb->exit_interrupt & SVM_EVENT_VALID) != 0;
     const enum hvm_answer answer =
-        hvm_memory(vcpu, vmcb->exit_info_2, access_of(vmcb->exit_info_1));
+        hvm_memory(vcpu, vmcb->exit_info_2, access_of(vmcb->exit_info_1, is_event));
 
     if (vcpu->state.rip != rip) {
         finish(vmcb, &vcpu->state);
