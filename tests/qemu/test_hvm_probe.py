@@ -346,6 +346,44 @@ def test_execution_and_page_walks_work_in_memory_of_the_guest(case):
         assert guest.ask_one(f"use-stack {page:#x}") == f"use-stack {UD}"
 
 
+# --- A20 --------------------------------------------------------------------------------------------------------------
+
+# Ports and bytes that switch it off, in the keyboard controller and in the system's control port.
+A20_OFF = {"port-92": ["out 0x92 0"], "command": ["out 0x64 0xdd"], "output-port": ["out 0x64 0xd1", "out 0x60 0xdd"],
+           "word": ["out16 0x92 0"]}
+A20 = 1 << 20
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("way", A20_OFF)
+@pytest.mark.parametrize("mode", MODES)
+def test_a20_cannot_be_switched_off(case, mode, way):
+    """With it off, a guest reaches Berth's code by an address that is its own, and Berth other memory than its own."""
+    with probe(case, mode, memory="255M") as guest:
+        mine = guest.vm.log.base + IMAGE_CODE + A20
+        outside = Outside(case, guest.vm, kept_of(guest))
+        guest.ask(f"write {mine:#x} 1")
+        for order in A20_OFF[way]:
+            guest.ask(order)
+        off = guest.ask_one(f"read {mine:#x}") != "read reads 0x1"
+        guest.ask(f"write {mine:#x} {PATTERN:#x}")
+        if mode == "native":
+            assert off, "this does not switch it off: the test shows nothing"
+            return
+        assert not off
+        outside.unchanged([guest.vm.log.base + IMAGE_CODE])
+        alive(guest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", MODELS)
+def test_reads_wherever_addresses_reach_come_to_an_end(case, cpu):
+    with probe(case, "hvm", cpu=cpu) as guest:
+        for first, step, count in (1 << 32, 1 << 30, 900), (1 << 32, 1 << 21, 2000), (0xFD << 32, PAGE, 100):
+            assert guest.ask_one(f"far {first:#x} {step:#x} {count}") == f"far done {count:#x}"
+        alive(guest)
+
+
 # --- the end of a guest -----------------------------------------------------------------------------------------------
 
 TRIPLE_FAULT = "hvm: triple fault of the guest on processor 0 at 0x"
