@@ -73,8 +73,9 @@ ASM_SOURCES  := $(sort $(foreach d,$(PRIV),$(wildcard $(d)/*.S)))
 INIT_SOURCES := $(filter-out boot/handover.c boot/info/serial.c boot/info/number.c boot/info/ways_out.c \
                   boot/info/efi_runtime.c boot/info/boot_ram.c, \
                   $(wildcard boot/*.c boot/info/*.c efi/*.c arch/x86/guest/image/*.c)) \
-                arch/x86/mm/memmap.c arch/x86/mm/mtrr.c arch/x86/mm/placement.c arch/x86/cpu/caps.c \
-                arch/x86/dev/pci_serial.c arch/x86/lib/pci.c
+                arch/x86/mm/memmap.c arch/x86/mm/mtrr.c arch/x86/mm/placement.c arch/x86/mm/iommu_tables.c \
+                arch/x86/cpu/caps.c arch/x86/cpu/iommu.c arch/x86/cpu/pci_config.c arch/x86/dev/pci_serial.c \
+                arch/x86/lib/pci.c arch/x86/guest/vmx/vmx.c
 INIT_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(INIT_SOURCES))
 TARGET_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(ASM_SOURCES) $(PRIV_SOURCES) $(PURE_SOURCES))
 

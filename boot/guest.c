@@ -208,6 +208,6 @@ void guest_put_in_place(const struct guest *guest)
     }
     if (guest->is_virtual) {
         entry_tables_build(&guest->entry_tables, physmap_low(guest->entry_tables.block));
-        require(hvm_build(guest->page.kept));
+        hvm_close(guest->page.kept);
     }
 }

@@ -6,7 +6,9 @@
 #include "abi/svm.h"
 #include "console.h"
 #include "instructions.h"
+#include "iommu.h"
 #include "log.h"
+#include "mem.h"
 #include "pages.h"
 #include "processors.h"
 #include "report.h"
@@ -121,11 +123,24 @@ struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image, s
         .all = bytes_of(kept),
         .image = prange_bytes(image),
         .tables = prange_bytes(tables),
-        .nested = hvm_footprint().nested_bytes,
+        .nested = hvm_footprint().nested_bytes + iommu_bytes(),
     };
 
     memory.processors = memory.all - memory.image - memory.tables - memory.nested;
     return memory;
+}
+
+void hvm_close(struct busy_list kept)
+{
+    static struct prange ranges[KEPT_MAX + ACPI_IOMMUS_MAX];
+    uint32_t count = kept.count;
+    struct busy_list closed;
+
+    memcpy(ranges, kept.ranges, count * sizeof(ranges[0]));
+    count += iommu_registers(ranges + count);
+    closed = (struct busy_list){ranges, placement_settle(ranges, count)};
+    require(hvm_build(closed));
+    iommu_start(closed);
 }
 
 NORETURN void stage_hvm(const struct hvm_choice *choice, const struct guest *guest)

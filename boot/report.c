@@ -212,8 +212,8 @@ void report_acpi(const struct acpi_info *acpi)
                     acpi->processors_dropped, ACPI_PROCESSORS_MAX);
     }
     if (acpi->entries_dropped > 0) {
-        log_warning("ACPI names %u I/O APICs, PCI segments or memory ranges too many: they are not "
-                    "used",
+        log_warning("ACPI names %u I/O APICs, PCI segments, memory ranges or entries of IOMMUs too "
+                    "many: they are not used",
                     acpi->entries_dropped);
     }
 }

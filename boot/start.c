@@ -14,6 +14,7 @@
 #include "efi32.h"
 #include "image.h"
 #include "instructions.h"
+#include "iommu.h"
 #include "log.h"
 #include "mem.h"
 #include "memmap.h"
@@ -33,6 +34,7 @@
 #include "times.h"
 #include "tsc_rate.h"
 #include "x86/address_map.h"
+#include "x86/paging.h"
 
 /* Large, and written before bss is cleared when the EFI stage uses them. */
 struct boot_info boot_info_storage NOINIT;
@@ -199,10 +201,10 @@ static struct prange stage_image(const struct entry_regs *regs, const struct boo
 /* Room for the final page tables and, at its end, for the page allocator's first extents. */
 static struct prange tables_room(const struct boot_info *info, const struct cpu_caps *caps,
                                  const struct memmap *map, struct prange image, uint64_t ram_below,
-                                 uint32_t devices, uint32_t processors)
+                                 uint32_t devices, uint32_t processors, uint32_t more_pages)
 {
     const uint64_t bytes = page_tables_bytes(map, caps, ram_below, devices, processors) +
-                           page_alloc_bytes(map, BUSY_MAX);
+                           more_pages * PAGE_BYTES + page_alloc_bytes(map, BUSY_MAX);
     struct prange room;
 
     /* Who stays below a guest is who maps more: ram_mapped(). */
@@ -222,14 +224,27 @@ static uint64_t ram_mapped(const struct hvm_choice *hvm)
     return hvm->support.usable ? PHYSMAP_END : IDENTITY_MAP_BYTES;
 }
 
+/* How the kernel may run. What the firmware's tables shall not tell it is hidden there, as long as they are mapped. */
+static struct hvm_choice stage_mode(enum dom0_mode mode, const struct acpi_info *acpi)
+{
+    const struct hvm_choice hvm = hvm_choose(mode);
+
+    if (hvm.support.usable) {
+        iommu_hide(acpi);
+    }
+    return hvm;
+}
+
 /* From the boot tables to the final ones. Returns tables_room(). */
 static struct prange stage_paging(const struct boot_info *info, const struct cpu_caps *caps,
-                                  const struct memmap *map, struct prange image, uint64_t ram_below,
-                                  uint32_t processors)
+                                  const struct memmap *map, struct prange image,
+                                  const struct hvm_choice *hvm, const struct acpi_info *acpi)
 {
     const struct device_list devices = console_devices(map, caps->physical_bits);
+    const uint64_t ram_below = ram_mapped(hvm);
     const struct prange room =
-        tables_room(info, caps, map, image, ram_below, devices.count, processors);
+        tables_room(info, caps, map, image, ram_below, devices.count, acpi->processors_enabled,
+                    hvm->support.usable ? iommu_table_pages(acpi) : 0);
 
     if (!page_tables_build(map, caps, ram_below, (paddr_t){image.start}, devices,
                            (struct prange){room.start, extents_room(map, room).start})) {
@@ -255,14 +270,18 @@ static struct busy_list guest_busy(struct prange tables)
     return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
 }
 
-/* What Berth keeps when it stays, and a line about it. */
-static struct busy_list stage_kept(const struct hvm_choice *hvm, struct prange image,
-                                   struct prange tables, uint32_t processors)
+/* What Berth keeps when it stays, and a line about it. IOMMUs' tables are the last that is taken. */
+static struct busy_list stage_kept(const struct hvm_choice *hvm, const struct hvm_request *request,
+                                   const struct acpi_info *acpi, struct prange image,
+                                   struct prange tables)
 {
-    const struct busy_list kept = hvm_kept(image, tables);
-    const struct kept_memory memory = hvm_kept_memory(kept, image, tables);
+    struct busy_list kept = hvm_kept(image, tables);
+    struct kept_memory memory;
 
-    report_hvm(hvm->support.name, processors, &memory);
+    iommu_take_memory(acpi, request->map, request->caps, kept);
+    kept = hvm_kept(image, tables);
+    memory = hvm_kept_memory(kept, image, tables);
+    report_hvm(hvm->support.name, request->processors, &memory);
     return kept;
 }
 
@@ -305,7 +324,7 @@ void start_rehearse(const struct entry_regs *regs)
         .map = map,
         .image = image,
         .others = guest_busy(tables_room(info, &caps, map, image, ram_mapped(&hvm),
-                                         PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX)),
+                                         PAGE_TABLES_DEVICES, ACPI_PROCESSORS_MAX, 0)),
         .is_virtual = hvm.support.usable,
         .has_1gib_pages = caps.has_1gib_pages,
     });
@@ -359,9 +378,8 @@ NORETURN void __start_xen(const struct entry_regs *regs)
 
     console_acpi(acpi, map);
     const struct prange ebda = bios_memory(info);
-    const struct hvm_choice hvm = hvm_choose(options.dom0);
-    const struct prange tables =
-        stage_paging(info, &caps, map, image, ram_mapped(&hvm), acpi->processors_enabled);
+    const struct hvm_choice hvm = stage_mode(options.dom0, acpi);
+    const struct prange tables = stage_paging(info, &caps, map, image, &hvm, acpi);
     phase_end(PHASE_PAGING);
 
     const struct busy_list busy = all_busy(info, image, tables, ebda);
@@ -380,7 +398,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
         .rsdp = rsdp,
         .map = map,
         .image = image,
-        .others = is_virtual ? stage_kept(&hvm, image, tables, online) : guest_busy(tables),
+        .others = is_virtual ? stage_kept(&hvm, &request, acpi, image, tables) : guest_busy(tables),
         .is_virtual = is_virtual,
         .has_1gib_pages = caps.has_1gib_pages,
     };

@@ -1,6 +1,6 @@
 # Checks of the tree and of the linked image, and the targets that put all tests together.
 
-.PHONY: headers deps elf init style format check-format tidy check-static check-clang check check-all hooks commands
+.PHONY: headers deps elf init exit-path style format check-format tidy check-static check-clang check check-all hooks commands
 
 ALL_C := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
@@ -20,6 +20,9 @@ elf: $(BUILD)/berth
 ## init               nothing that stays after the boot uses what is given back
 init: $(BUILD)/berth
 	$(Q)$(PYTHON) tests/check/init.py $(TARGET_OBJECTS)
+## exit-path          what runs while a guest is stopped: no lock, no allocation, loops that end, a stack that is enough
+exit-path: $(BUILD)/berth
+	$(Q)$(PYTHON) tests/check/exit_path.py $(BUILD)/berth.debug tests/check/exit_path.rules
 ## style              file lengths, folder READMEs, words that do not belong here
 style:
 	$(Q)$(PYTHON) tests/check/style.py
@@ -40,9 +43,9 @@ tidy: $(TIDY_FILES)
 
 ## check-clang        build with clang, and check the result
 check-clang:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf init pe
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang elf init exit-path pe
 ## check-static       all that runs nothing
-check-static: headers deps elf init pe style check-format tidy check-clang
+check-static: headers deps elf init exit-path pe style check-format tidy check-clang
 
 ## commands           for clangd
 commands: compile_commands.json

@@ -32,7 +32,7 @@ check-lengths: $(BUILD)/lengths/compare
 COV_OBJECTS := $(patsubst %,$(BUILD)/coverage/%.o,$(HOST_SOURCES))
 $(BUILD)/coverage/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(Q)gcc $(HOST_CFLAGS) -O0 --coverage $(call core_includes,$(or $(SEES_$(call folder,$<)),$(RANK5))) -Itests/unit -MMD -MP -c -o $@ $<
+	$(Q)gcc $(HOST_CFLAGS) -O0 --coverage -fprofile-update=atomic $(call core_includes,$(or $(SEES_$(call folder,$<)),$(RANK5))) -Itests/unit -MMD -MP -c -o $@ $<
 $(BUILD)/coverage/%: $(BUILD)/coverage/tests/unit/%.c.o $(COV_OBJECTS)
 	$(Q)gcc --coverage -o $@ $^ -lcmocka
 ## coverage           line coverage of the PURE folders by the unit tests (90 % or more)

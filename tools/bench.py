@@ -6,9 +6,10 @@ usage: bench.py [--build build] [--kernel amd64|cloud] [--functions N]
 
 Prints the size of the image; for several sizes of RAM and numbers of processors the instructions from Berth's entry to
 the kernel's first, of all processors together, with the console quiet, beside the peer's, and with waits and the
-copying of kernel and initrd apart; the functions and the phases that they went to; and the way to userspace beside
-GRUB's own `linux` command. With --phases it writes what each phase of a boot takes, as JSON, for the report of the
-matrix (tools/report.py).
+copying of kernel and initrd apart; the functions and the phases that they went to; the same for dom0=hvm, and what
+single exits cost; and the way to userspace from GRUB's own `linux` command, through Berth (native and hvm, with its
+exits counted by reason) and through the peer (PVH and PV). With --phases it writes what each phase of a boot takes, as
+JSON, for the report of the matrix (tools/report.py).
 """
 import argparse
 import bisect
@@ -22,6 +23,7 @@ import threading
 from typing import NamedTuple
 
 import mkiso
+import peer
 
 LINKED_BYTES = 2 << 20
 # What a further processor and a further GiB of RAM cost.
@@ -39,11 +41,30 @@ SHIFT, LONG_SHIFT = 0, 7
 # Without address randomisation the kernel does the same in every run.
 KERNEL_CMDLINE = "console=ttyS0 quiet nokaslr"
 QUIET = "console=none"
+NATIVE, HVM = "dom0=native", "dom0=hvm"
 DEBUG = "loglevel=debug"
 RUN_SECONDS = 300
-# Where GRUB's `linux` command enters a kernel: its preferred address, in 32-bit mode.
+# Where GRUB's `linux` command loads a kernel, and enters it in 32-bit mode: its preferred address. The 64-bit entry is
+# behind that. What unpacks a kernel moves out of the way, so the kernel proper begins where the file's was loaded, as
+# long as addresses are not randomised.
 # Linux Documentation/arch/x86/boot.rst, "32-bit BOOT PROTOCOL".
 PREFERRED_ADDRESS = 0x1000000
+ENTRY_64_OFFSET = 0x200
+
+# More words for the machine, and arguments. Xen's PVH mode wants an IOMMU.
+PLAIN = ("", [])
+SVM = ("", ["-cpu", "qemu64,+svm,+npt"])
+SVM_IOMMU = (",kernel-irqchip=split", [*SVM[1], "-device", "amd-iommu"])
+DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+
+# Ways to userspace, beside each other.
+GRUB = "GRUB's linux"
+BERTH = {"Berth, native": NATIVE, "Berth, hvm": HVM}
+XEN = {"Xen, PVH": "PVH", "Xen, PV": "PV"}
+
+# Berth's answers to exits, in the order of include/abi/hypercall.h: how often a boot needed them.
+EXITS = {"CPUID": "hvm_cpuid", "MSR read": "hvm_msr_read", "MSR write": "hvm_msr_write", "hypercall": "hvm_hypercall",
+         "APIC write": "hvm_apic_write"}
 
 # Called at the end of each phase of a boot: boot/start.c.
 PHASE_END = "phase_end"
@@ -68,11 +89,28 @@ class Counts(NamedTuple):
         return self.total - self.moves
 
 
-def machine_arguments(memory, processors=1, shift=SHIFT):
+class Way(NamedTuple):
+    """A way to start a kernel: where it begins, and where the kernel proper does, behind what unpacks it."""
+    iso: pathlib.Path
+    begin: int
+    kernel: int
+    platform: tuple
+
+
+def machine_arguments(memory, processors=1, shift=SHIFT, platform=PLAIN):
     """RAM that the host backs only where the guest touches it; and processors."""
     return ["-icount", f"shift={shift},sleep=off", "-smp", str(processors),
-            "-M", "q35,memory-backend=ram", "-m", memory, "-object",
-            f"memory-backend-ram,id=ram,size={memory},reserve=off"]
+            "-M", f"q35,memory-backend=ram{platform[0]}", "-m", memory, "-object",
+            f"memory-backend-ram,id=ram,size={memory},reserve=off", *platform[1]]
+
+
+def platform_for(mode):
+    return SVM if mode == HVM else PLAIN
+
+
+def waited(short, long):
+    """Instructions that only let time pass, of two counts of the same with SHIFT and with LONG_SHIFT."""
+    return max(0, short - long) * (1 << LONG_SHIFT) // ((1 << LONG_SHIFT) - 1)
 
 
 def symbols(image):
@@ -126,7 +164,7 @@ class Bench:
         return mkiso.linux_iso(self.folder / f"linux-{kernel}.iso", self.build / f"kernel/{kernel}/vmlinuz",
                                KERNEL_CMDLINE, self.build / "initrd-quiet.gz")
 
-    def counted(self, iso, memory, marks, stop, profile=False, processors=1, shift=SHIFT):
+    def counted(self, iso, memory, marks, stop, profile=False, processors=1, shift=SHIFT, platform=PLAIN):
         """Boot with the plugin, which counts on all processors. Returns {mark: Counts}, with "end", {address: count}
         and the output."""
         out = self.folder / "counts"
@@ -136,7 +174,7 @@ class Bench:
         if profile:
             plugin.append(f"profile={self.symbols['_start']:#x}:{LINKED_BYTES:#x}")
         out.unlink(missing_ok=True)
-        output = run([*MACHINE, *machine_arguments(memory, processors, shift), "-cdrom", str(iso),
+        output = run([*MACHINE, *machine_arguments(memory, processors, shift, platform), "-cdrom", str(iso),
                       "-plugin", ",".join([str((self.build / "bench-plugin.so").absolute()), *plugin])])
         text = out.read_text() if out.exists() else ""
         reached = {name: Counts(int(a), int(b), int(c))
@@ -152,45 +190,49 @@ class Bench:
         return base + self.symbols["start"] - self.symbols["_start"]
 
     @functools.cache
-    def places(self, kernel, memory, processors=1):
+    def boot_text(self, kernel, memory, processors=1, mode=NATIVE):
+        """The log of a boot, up to the line behind which the kernel starts."""
+        machine = [*MACHINE, *machine_arguments(memory, processors, platform=platform_for(mode))]
+        return run([*machine, "-cdrom", str(self.berth_iso(kernel, mode))], until=r"\(BERTH\) time: ")
+
+    def places(self, kernel, memory, processors=1, mode=NATIVE):
         """Where Berth and the kernel start on this machine, from a boot with the console on; and that boot's time."""
-        machine = [*MACHINE, *machine_arguments(memory, processors)]
-        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, ""))],
-                     until=r"\(BERTH\) time: ")
+        output = self.boot_text(kernel, memory, processors, mode)
         entry = int(re.search(r"\(BERTH\) dom0: mode=.* entry=(0x[0-9a-f]+)", output)[1], 16)
         time = re.search(r"\(BERTH\) time: entry-to-start=(\d+) start-to-handoff=(\d+) unit=tsc", output)
         marks = [("entry", self.entry(output)), ("start", self.symbols["__start_xen"]), ("kernel", entry)]
         return marks, (int(time[1]), int(time[2]))
 
-    def handover(self, memory, kernel="cloud", processors=1):
+    def handover(self, memory, kernel="cloud", processors=1, mode=NATIVE):
         """(entry to __start_xen, __start_xen to the kernel's first instruction, {function: instructions})"""
-        marks, _ = self.places(kernel, memory, processors)
-        reached, profile, _ = self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True, profile=True,
-                                           processors=processors)
+        marks, _ = self.places(kernel, memory, processors, mode)
+        reached, profile, _ = self.counted(self.berth_iso(kernel, f"{QUIET} {mode}"), memory, marks, stop=True,
+                                           profile=True, processors=processors, platform=platform_for(mode))
         return reached["start"] - reached["entry"], reached["kernel"] - reached["start"], self.by_function(profile)
 
     def loud_handover(self, memory, kernel="cloud"):
         """The same with the console on, counted by the plugin and by Berth itself: two pairs of numbers."""
         marks, logged = self.places(kernel, memory)
-        reached, _, _ = self.counted(self.berth_iso(kernel, ""), memory, marks, stop=True)
+        reached, _, _ = self.counted(self.berth_iso(kernel, NATIVE), memory, marks, stop=True)
         return ((reached["start"] - reached["entry"]).total, (reached["kernel"] - reached["start"]).total), logged
 
-    def waits(self, memory, processors=1, kernel="cloud"):
+    def waits(self, memory, processors=1, kernel="cloud", mode=NATIVE):
         """How many of the instructions to the kernel only let time pass."""
-        marks, _ = self.places(kernel, memory, processors)
-        short, long = (self.counted(self.berth_iso(kernel, QUIET), memory, marks, stop=True, processors=processors,
-                                    shift=shift)[0] for shift in (SHIFT, LONG_SHIFT))
-        fewer = (short["kernel"] - short["entry"]).total - (long["kernel"] - long["entry"]).total
-        return max(0, fewer) * (1 << LONG_SHIFT) // ((1 << LONG_SHIFT) - 1)
+        marks, _ = self.places(kernel, memory, processors, mode)
+        short, long = (self.counted(self.berth_iso(kernel, f"{QUIET} {mode}"), memory, marks, stop=True,
+                                    processors=processors, shift=shift, platform=platform_for(mode))[0]
+                       for shift in (SHIFT, LONG_SHIFT))
+        return waited((short["kernel"] - short["entry"]).total, (long["kernel"] - long["entry"]).total)
 
     def phases(self, kernel, memory="1G", cmdline=QUIET):
         """A boot's phases: {name: instructions}, and what Berth says itself with loglevel=debug."""
         machine = [*MACHINE, *machine_arguments(memory)]
-        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, DEBUG))], until=r"^\(BERTH\) debug: {.*}")
+        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, f"{DEBUG} {NATIVE}"))],
+                     until=r"^\(BERTH\) debug: {.*}")
         logged = json.loads(re.search(r"^\(BERTH\) debug: ({.*})", output, re.MULTILINE)[1])
         names = [phase["name"] for phase in logged["phases"]]
         marks = [("begin", self.entry(output)), *((name, self.symbols[PHASE_END]) for name in names)]
-        reached, _, _ = self.counted(self.berth_iso(kernel, cmdline), memory, marks, stop=True)
+        reached, _, _ = self.counted(self.berth_iso(kernel, f"{cmdline} {NATIVE}"), memory, marks, stop=True)
         starts = [reached[name] for name, _ in marks[:-1]]
         return {name: (reached[name] - start).total for name, start in zip(names, starts)}, logged
 
@@ -203,16 +245,56 @@ class Bench:
             functions[name] = functions.get(name, 0) + count
         return functions
 
-    def userspace(self, kernel, memory="1G"):
-        """Instructions from entry to power-off after userspace: (through Berth, from GRUB's linux command)."""
-        marks, _ = self.places(kernel, memory)
-        through, _, output = self.counted(self.berth_iso(kernel, QUIET), memory, marks[:1], stop=False)
-        direct, _, direct_output = self.counted(self.linux_iso(kernel), memory, [("kernel", PREFERRED_ADDRESS)],
-                                                stop=False)
-        for text in (output, direct_output):
-            if "USERSPACE-OK" not in text:
-                raise BenchError("userspace was not reached:\n" + text[-2000:])
-        return (through["end"] - through["entry"]).total, (direct["end"] - direct["kernel"]).total
+    def way(self, name, kernel):
+        """One of WAYS to start a kernel."""
+        if name == GRUB:
+            return Way(self.linux_iso(kernel), PREFERRED_ADDRESS, PREFERRED_ADDRESS, SVM)
+        if name in BERTH:
+            at = dict(self.places(kernel, "1G", mode=BERTH[name])[0])
+            iso = self.berth_iso(kernel, f"{QUIET} {BERTH[name]}")
+            return Way(iso, at["entry"], at["kernel"] - ENTRY_64_OFFSET, SVM)
+        mode = XEN[name]
+        files = self.build / f"kernel/{kernel}/vmlinuz", KERNEL_CMDLINE, self.build / "initrd-quiet.gz"
+        return Way(peer.iso(self.folder / f"xen-{mode}-{kernel}.iso", self.build / "xen/xen", mode, *files), peer.ENTRY,
+                   peer.kernel_entry(files[0].read_bytes(), mode), SVM_IOMMU if mode == "PVH" else SVM)
+
+    def to_userspace(self, way, profile=False):
+        """Instructions from the first one to the kernel proper, from there to power-off behind userspace; and {address:
+        count} of Berth's with `profile`. On a machine of 1 GiB with one processor."""
+        marks = [("begin", way.begin), ("kernel", way.kernel)]
+        reached, counts, output = self.counted(way.iso, "1G", marks, stop=False, platform=way.platform, profile=profile)
+        if "USERSPACE-OK" not in output:
+            raise BenchError("userspace was not reached:\n" + output[-2000:])
+        return (reached["kernel"] - reached["begin"]).total, (reached["end"] - reached["kernel"]).total, counts
+
+    def waits_before_kernel(self, way):
+        marks = [("begin", way.begin), ("kernel", way.kernel)]
+        short, long = (self.counted(way.iso, "1G", marks, stop=True, platform=way.platform, shift=shift)[0]
+                       for shift in (SHIFT, LONG_SHIFT))
+        return waited((short["kernel"] - short["begin"]).total, (long["kernel"] - long["begin"]).total)
+
+    def exits(self, profile):
+        """{reason: how often}, of Berth's instructions counted by address."""
+        return {reason: profile.get(self.symbols[function], 0) for reason, function in EXITS.items()}
+
+    def guest_costs(self, mode):
+        """What the guest tests/guests/cost says: {name: instructions}, [counts of exits, before and after]."""
+        iso = mkiso.berth_iso(self.folder / f"cost-{mode}.iso", self.image, mode,
+                              [(self.build / "guests/cost.bzimage", "")])
+        output = run([*MACHINE, *machine_arguments("1G", platform=SVM), *DEBUG_EXIT, "-cdrom", str(iso)])
+        if "GUEST-OK" not in output:
+            raise BenchError("the cost guest did not come to its end:\n" + output[-2000:])
+        costs = {name: int(ticks) for name, ticks in re.findall(r"^COST (\S+) (\d+)", output, re.MULTILINE)}
+        exits = [[int(word) for word in line.split()] for line in re.findall(r"^EXITS (.*)$", output, re.MULTILINE)]
+        return costs, exits
+
+    def exit_costs(self):
+        """{name: Berth's instructions for one}, of instructions that exit and of some that do not; and {reason: how
+        often} by the statistics of exits, between two questions for them."""
+        (with_berth, (before, after)), (alone, _) = self.guest_costs(HVM), self.guest_costs(NATIVE)
+        # There is no hypercall on the bare machine: there it counts as the one instruction that it is.
+        costs = {name: ticks - alone.get(name, with_berth["nothing"] + 1) for name, ticks in with_berth.items()}
+        return costs, dict(zip(EXITS, (b - a for a, b in zip(before, after))))
 
     def image_sizes(self):
         """(bytes in the file, bytes in memory)"""
@@ -232,9 +314,9 @@ def report(bench, kernel, functions):
     for memory, processors in [*((size, 1) for size in RAM_SIZES), *(("1G", count) for count in PROCESSORS[1:])]:
         to_start, to_kernel, profile = bench.handover(memory, processors=processors)
         waits = bench.waits(memory, processors)
-        peer = PEER_INIT + PEER_GIB * int(memory[:-1]) + PEER_PROCESSOR * (processors - 1)
+        xen = PEER_INIT + PEER_GIB * int(memory[:-1]) + PEER_PROCESSOR * (processors - 1)
         print(f"{memory:>4} {processors:>11} {to_start.total:>9,} {to_kernel.moves:>10,} {waits:>8,} "
-              f"{to_start.work + to_kernel.work - waits:>9,} {peer:>12,}", flush=True)
+              f"{to_start.work + to_kernel.work - waits:>9,} {xen:>12,}", flush=True)
     print(f"\nwhere they went ({memory}, {processors} processors):")
     for name, count in sorted(profile.items(), key=lambda item: -item[1])[:functions]:
         print(f"  {count:>12,}  {name}")
@@ -248,9 +330,38 @@ def report(bench, kernel, functions):
     print(f"\nwith the console on (1G): {counted[0]:,} + {counted[1]:,} counted; "
           f"{logged[0]:,} + {logged[1]:,} in the time: line")
 
-    through, direct = bench.userspace(kernel)
-    print(f"\nto userspace ({kernel} kernel, 1G): {through:,} through Berth, {direct:,} from GRUB's linux: "
-          f"{through / direct:.5f}")
+    report_hvm(bench)
+    report_userspace(bench, kernel)
+
+
+def report_hvm(bench):
+    print("\nunder dom0=hvm, from entry to the kernel's first instruction, console quiet")
+    print(f"{'RAM':>4} {'processors':>11} {'copies':>10} {'waits':>8} {'work':>9}  kept")
+    for memory, processors in [*((size, 1) for size in RAM_SIZES), ("1G", 8), ("64G", 8)]:
+        to_start, to_kernel, _ = bench.handover(memory, processors=processors, mode=HVM)
+        waits = bench.waits(memory, processors, mode=HVM)
+        kept = re.search(r"kept (\d+ KiB.*)", bench.boot_text("cloud", memory, processors, HVM))[1]
+        print(f"{memory:>4} {processors:>11} {to_kernel.moves:>10,} {waits:>8,} "
+              f"{to_start.work + to_kernel.work - waits:>9,}  {kept}", flush=True)
+
+    print("\nBerth's instructions for one instruction of the guest's (tests/guests/cost):")
+    for name, cost in bench.exit_costs()[0].items():
+        print(f"  {cost:>12,}  {name}")
+
+
+def report_userspace(bench, kernel):
+    print(f"\nto userspace and power-off ({kernel} kernel, 1G, 1 processor), without Xen's waits before the kernel")
+    print(f"  {'':<14} {'to the kernel proper':>21} {'from there':>15} {'ratio':>7} {'sum':>15} {'ratio':>7}")
+    first = profile = None
+    for name in [GRUB, *BERTH, *XEN]:
+        way = bench.way(name, kernel)
+        to_kernel, behind, counts = bench.to_userspace(way, profile=name in BERTH)
+        to_kernel -= bench.waits_before_kernel(way) if name in XEN else 0
+        first = first or (behind, to_kernel + behind)
+        print(f"  {name:<14} {to_kernel:>21,} {behind:>15,} {behind / first[0]:>7.4f} {to_kernel + behind:>15,} "
+              f"{(to_kernel + behind) / first[1]:>7.4f}", flush=True)
+        profile = counts or profile
+    print("exits under hvm: " + ", ".join(f"{reason} {count:,}" for reason, count in bench.exits(profile).items()))
 
 
 def main():
@@ -268,7 +379,7 @@ def main():
             arguments.phases.write_text(json.dumps(record) + "\n")
             return
         report(Bench(arguments.build), arguments.kernel, arguments.functions)
-    except (BenchError, mkiso.IsoError, OSError, subprocess.CalledProcessError) as error:
+    except (BenchError, mkiso.IsoError, peer.FetchError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"bench: {error}")
 
 

@@ -61,13 +61,24 @@ def image_package(meta, options):
     return found.group(1)
 
 
-def download(meta, folder, options):
-    package = image_package(meta, options)
+def download(package, folder, options):
     run(APT_GET + [*options, "download", package], folder)
     files = sorted(folder.glob(f"{package}_*.deb"))
     if not files:
         raise FetchError(f"apt-get download {package} left no file in {folder}")
     return files[-1]
+
+
+def unpacked(package_name, work, options=()):
+    """The files of a package, in a folder below `work`. The name is asked for when the package lists are fresh."""
+    try:
+        package = download(package_name(), work, options)
+    except FetchError:
+        # No package lists, or lists older than the archive: fetch them and try once more.
+        run(APT_GET + [*options, "update"])
+        package = download(package_name(), work, options)
+    run(["dpkg-deb", "-x", str(package), str(work / "files")])
+    return work / "files"
 
 
 def one_file(folder, pattern):
@@ -119,19 +130,13 @@ def fetch_kernel(flavour="amd64", into="build/kernel"):
     work.mkdir(parents=True)
     try:
         options = backports_options(work / "apt") if flavour == "backports" else []
-        try:
-            package = download(META_PACKAGES[flavour], work, options)
-        except FetchError:
-            # No package lists, or lists older than the archive: fetch them and try once more.
-            run(APT_GET + [*options, "update"])
-            package = download(META_PACKAGES[flavour], work, options)
-        run(["dpkg-deb", "-x", str(package), str(work / "files")])
-        image = one_file(work / "files", "vmlinuz-*")
+        files = unpacked(lambda: image_package(META_PACKAGES[flavour], options), work, options)
+        image = one_file(files, "vmlinuz-*")
         home.mkdir(parents=True, exist_ok=True)
-        efi_module = one_file(work / "files", f"{EFI_MODULE}.ko*")
+        efi_module = one_file(files, f"{EFI_MODULE}.ko*")
         if efi_module.suffix == ".ko":
             os.replace(efi_module, home / efi_module.name)
-        store_modules(work / "files", work / "modules")
+        store_modules(files, work / "modules")
         shutil.rmtree(home / "modules", ignore_errors=True)
         os.replace(work / "modules", home / "modules")
         os.replace(image, home / image.name)

@@ -20,7 +20,7 @@ import tempfile
 
 GRUB_BIOS = "/usr/lib/grub/i386-pc"
 # The fewest GRUB modules that boot both ways: a small image, and so a quick one.
-GRUB_MODULES = "multiboot multiboot2 linux serial terminal echo normal iso9660 biosdisk boot wrmsr"
+GRUB_MODULES = "multiboot multiboot2 linux serial terminal echo normal iso9660 biosdisk boot wrmsr memrw"
 
 GRUB_HEAD = """serial --unit=0 --speed=115200
 terminal_input serial

@@ -35,13 +35,15 @@ debug-built: $(RUN_INPUTS)
 	$(Q)tools/run.py debug --build $(BUILD) --memory $(MEMORY) --cmdline '$(CMDLINE)' \
 	  $(if $(GDB_COMMANDS),--commands $(GDB_COMMANDS))
 
-## bench              instruction counts of every phase, beside GRUB's own linux command
+## bench              instruction counts of every phase and of exits, beside GRUB's own linux command and Xen
 bench: packages
 	$(call built,bench-built)
 .PHONY: bench-built
 bench-built: $(BUILD)/berth $(BUILD)/bench-plugin.so $(BUILD)/kernel/cloud/vmlinuz $(BUILD)/kernel/amd64/vmlinuz \
-             $(BUILD)/initrd-quiet.gz
+             $(BUILD)/initrd-quiet.gz $(BUILD)/guests/cost.bzimage $(BUILD)/xen/xen
 	$(Q)tools/bench.py --build $(BUILD)
+$(BUILD)/xen/xen:
+	$(Q)tools/peer.py --into $(BUILD)/xen > /dev/null
 $(BUILD)/bench-plugin.so: tools/bench_plugin.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 $(WARNINGS) -O2 -shared -fPIC -o $@ $<

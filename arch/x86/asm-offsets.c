@@ -57,6 +57,7 @@ void asm_offsets(void)
     DEFINE(START_APIC, offsetof(struct processors_start_info, apic_registers));
     DEFINE(START_IDT, offsetof(struct processors_start_info, idt_limit));
 
+    DEFINE(GUEST_RAX, offsetof(struct guest_state, gpr[GPR_AX]));
     DEFINE(GUEST_RCX, offsetof(struct guest_state, gpr[GPR_CX]));
     DEFINE(GUEST_RDX, offsetof(struct guest_state, gpr[GPR_DX]));
     DEFINE(GUEST_RBX, offsetof(struct guest_state, gpr[GPR_BX]));

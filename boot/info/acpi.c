@@ -1,6 +1,6 @@
 /*
  * From ACPI's root pointer to tables that are whole: each one's place, length and checksum. What they say is read by
- * acpi_processors.c, acpi_machine.c and acpi_serial.c.
+ * acpi_processors.c, acpi_machine.c, acpi_serial.c and acpi_ivrs.c.
  */
 #include "abi/acpi.h"
 #include "acpi_tables.h"
@@ -15,6 +15,7 @@ static const uint32_t signatures[ACPI_TABLE_KINDS] = {
     [ACPI_FADT] = ACPI_SIGNATURE_FADT, [ACPI_DSDT] = ACPI_SIGNATURE_DSDT,
     [ACPI_HPET] = ACPI_SIGNATURE_HPET, [ACPI_MCFG] = ACPI_SIGNATURE_MCFG,
     [ACPI_SPCR] = ACPI_SIGNATURE_SPCR, [ACPI_DBG2] = ACPI_SIGNATURE_DBG2,
+    [ACPI_IVRS] = ACPI_SIGNATURE_IVRS,
 };
 
 /* What is known while the tables are being found. */
@@ -22,6 +23,7 @@ struct search {
     const struct physical_view *memory;
     struct acpi_info *out;
     struct cursor tables[ACPI_TABLE_KINDS]; /* whole ones; size 0: not found yet */
+    uint32_t twice;                         /* bit n: there is more than one of kind n */
 };
 
 static void name_put(char *name, uint32_t signature)
@@ -132,6 +134,7 @@ static void table_take(struct search *search, enum acpi_table kind, uint64_t pa)
         *taken = good_table_at(search, pa, signatures[kind]);
     } else if (kind != ACPI_HPET) {
         /* HPETs have one table each (IA-PC HPET 3.2.4). */
+        search->twice |= 1U << kind;
         problem_add(search->out, ACPI_TWICE, signatures[kind], pa);
     }
 }
@@ -151,6 +154,7 @@ static void tables_find(struct search *search, struct cursor root, bool xsdt)
             continue;
         }
         search->out->table_count++;
+        search->out->has_vtd |= signature == ACPI_SIGNATURE_DMAR;
         kind = table_kind(signature);
         /* The DSDT is the one that the FADT names. */
         if (kind != ACPI_TABLE_KINDS && kind != ACPI_DSDT) {
@@ -223,10 +227,12 @@ static size_t table_read(enum acpi_table kind, struct cursor table, struct acpi_
     case ACPI_SPCR:
         return acpi_spcr_read(table, out);
     case ACPI_DBG2:
+        return acpi_dbg2_read(table, out);
+    case ACPI_IVRS:
     case ACPI_TABLE_KINDS:
         break;
     }
-    return acpi_dbg2_read(table, out);
+    return acpi_ivrs_read(table, out);
 }
 
 /* In the order of enum acpi_table, whatever the root table's. */
@@ -269,7 +275,23 @@ void acpi_read(const struct physical_view *memory, paddr_t rsdp, struct acpi_inf
     if (dsdt.pa != 0) {
         table_take(&search, ACPI_DSDT, dsdt.pa);
     }
+    if (search.tables[ACPI_IVRS].size != 0) {
+        out->ivrs.pa = (uint64_t)(search.tables[ACPI_IVRS].bytes - memory->bytes);
+    }
     tables_read(&search);
+    if ((search.twice >> ACPI_IVRS & 1) != 0) {
+        out->iommus_complete = false;
+    }
+}
+
+void acpi_table_hide(uint8_t *table)
+{
+    for (size_t i = 0; i < ACPI_SIGNATURE_BYTES; i++) {
+        const uint8_t letter = (uint8_t)ACPI_NAME_OF_NOBODY[i];
+
+        table[ACPI_HEADER_CHECKSUM] = (uint8_t)(table[ACPI_HEADER_CHECKSUM] + table[i] - letter);
+        table[i] = letter;
+    }
 }
 
 bool acpi_entry_next(struct cursor *table, struct cursor *entry)

@@ -58,6 +58,7 @@ size_t acpi_hpet_read(struct cursor table, struct acpi_info *out);
 size_t acpi_mcfg_read(struct cursor table, struct acpi_info *out);
 size_t acpi_spcr_read(struct cursor table, struct acpi_info *out);
 size_t acpi_dbg2_read(struct cursor table, struct acpi_info *out);
+size_t acpi_ivrs_read(struct cursor table, struct acpi_info *out);
 
 /* Where the FADT says that the DSDT is; 0: nowhere. */
 paddr_t acpi_fadt_dsdt(struct cursor fadt);

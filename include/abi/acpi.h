@@ -3,7 +3,8 @@
  * little-endian and may lie at any address.
  *
  * Source: ACPI specification 6.5 ("ACPI"); IA-PC HPET specification 1.0a; PCI Firmware specification 3.3 ("PCI FW");
- * Microsoft's "Serial Port Console Redirection Table" and "Debug Port Table 2 (DBG2)".
+ * Microsoft's "Serial Port Console Redirection Table" and "Debug Port Table 2 (DBG2)"; AMD I/O Virtualization
+ * Technology (IOMMU) Specification, document 48882, revision 3 ("IOMMU").
  */
 #ifndef ABI_ACPI_H
 #define ABI_ACPI_H
@@ -30,6 +31,7 @@
 #define ACPI_SIGNATURE_BYTES 4
 #define ACPI_HEADER_LENGTH   4 /* of the whole table */
 #define ACPI_HEADER_REVISION 8
+#define ACPI_HEADER_CHECKSUM 9
 #define ACPI_HEADER_BYTES    36
 
 /* Four letters as the number that they are in memory. */
@@ -46,6 +48,11 @@
 #define ACPI_SIGNATURE_MCFG ACPI_SIGNATURE('M', 'C', 'F', 'G')
 #define ACPI_SIGNATURE_SPCR ACPI_SIGNATURE('S', 'P', 'C', 'R')
 #define ACPI_SIGNATURE_DBG2 ACPI_SIGNATURE('D', 'B', 'G', '2')
+#define ACPI_SIGNATURE_IVRS ACPI_SIGNATURE('I', 'V', 'R', 'S')
+#define ACPI_SIGNATURE_DMAR ACPI_SIGNATURE('D', 'M', 'A', 'R')
+
+/* One of those that ACPI leaves to vendors, "OEMx" (table 5.5): no system looks for it by itself. */
+#define ACPI_NAME_OF_NOBODY "OEM0"
 
 /* Generic address structure: ACPI 5.2.3.2 */
 #define GAS_SPACE       0
@@ -247,5 +254,62 @@
 #define SERIAL_16550        0x00
 #define SERIAL_16550_SUBSET 0x01
 #define SERIAL_16550_GAS    0x12 /* laid out as the generic address structure says */
+
+/* --- IVRS: IOMMU 5.2.1 ------------------------------------------------------------------------------------------ */
+
+#define IVRS_BLOCKS 48
+
+/* what all blocks begin with */
+#define IVRS_BLOCK_TYPE   0
+#define IVRS_BLOCK_FLAGS  1
+#define IVRS_BLOCK_LENGTH 2
+#define IVRS_BLOCK_DEVICE 4
+#define IVRS_BLOCK_BYTES  4 /* type, flags and length */
+
+/* An IOMMU, "IVHD": IOMMU 5.2.2. The later types say more, and may stand beside the first for the same IOMMU. */
+#define IVHD_10               0x10
+#define IVHD_11               0x11
+#define IVHD_40               0x40
+#define IVHD_CAPABILITY       6
+#define IVHD_REGISTERS        8
+#define IVHD_SEGMENT          16
+#define IVHD_ENTRIES_OF_10    24
+#define IVHD_ENTRIES_OF_LATER 40
+
+/* Its flags are what belongs into the control register: IOMMU table 97 */
+#define IVHD_TUNNEL      0x01
+#define IVHD_PASS_PW     0x02
+#define IVHD_RESULT_PW   0x04
+#define IVHD_ISOCHRONOUS 0x08
+#define IVHD_COHERENT    0x20
+
+/* Its device entries: IOMMU 5.2.2.1 to 5.2.2.8. How long they are is told by the type's upper bits. */
+#define IVHD_ENTRY_TYPE        0
+#define IVHD_ENTRY_DEVICE      1
+#define IVHD_ENTRY_SETTING     3
+#define IVHD_ENTRY_SOURCE      5 /* of those of 8 bytes: under which number it speaks */
+#define IVHD_ENTRY_SHORTEST    4
+#define IVHD_ENTRY_CLASS_SHIFT 6 /* 4 bytes, then 8, 16 and 32, by the type's upper two bits */
+
+#define IVHD_ALL            1
+#define IVHD_SELECT         2
+#define IVHD_RANGE_START    3
+#define IVHD_RANGE_END      4
+#define IVHD_ALIAS          0x42
+#define IVHD_ALIAS_START    0x43
+#define IVHD_EXTENDED       0x46
+#define IVHD_EXTENDED_START 0x47
+#define IVHD_SPECIAL        0x48
+#define IVHD_ACPI_DEVICE    0xf0 /* the one whose length varies */
+#define IVHD_ACPI_UID_BYTES 21
+#define IVHD_ACPI_BYTES     22 /* without the unique id */
+
+/* Memory that devices need whatever a system does, "IVMD": IOMMU 5.2.3 */
+#define IVMD_ALL    0x20
+#define IVMD_SELECT 0x21
+#define IVMD_RANGE  0x22
+#define IVMD_START  16
+#define IVMD_LENGTH 24
+#define IVMD_BYTES  32
 
 #endif

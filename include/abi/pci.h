@@ -13,12 +13,13 @@
 #define PCI_DEVICES_PER_BUS      32
 #define PCI_FUNCTIONS_PER_DEVICE 8
 
-#define PCI_ID           0x00
-#define PCI_COMMAND      0x04
-#define PCI_CLASS        0x08 /* class code in the upper 24 bits */
-#define PCI_HEADER       0x0c /* header type in bits 16 to 23 */
-#define PCI_BAR_0        0x10
-#define PCI_BRIDGE_BUSES 0x18 /* secondary bus in bits 8 to 15 */
+#define PCI_ID      0x00
+#define PCI_COMMAND 0x04
+#define PCI_CLASS   0x08 /* class code in the upper 24 bits */
+#define PCI_HEADER  0x0c /* header type in bits 16 to 23 */
+#define PCI_BAR_0   0x10
+#define PCI_BRIDGE_BUSES                                                                           \
+    0x18 /* secondary bus in bits 8 to 15, the last one behind it in bits 16 to 23 */
 
 #define PCI_NOTHING_THERE  0xffffffff
 #define PCI_COMMAND_PORTS  0x1
@@ -30,6 +31,7 @@
 #define PCI_HEADER_BRIDGE  1
 #define PCI_HEADER_MANY    0x80 /* more than one function */
 #define PCI_BUS_SECONDARY  8
+#define PCI_BUS_LAST       16 /* behind that bridge, "subordinate" */
 
 #define PCI_BAR_IS_PORTS     0x1
 #define PCI_BAR_PORTS_MASK   0xfffffffc

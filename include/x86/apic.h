@@ -11,11 +11,29 @@
 #define APIC_BASE_X2APIC  UC(0x400)
 #define APIC_BASE_ENABLED UC(0x800)
 
-#define APIC_ID           0x020
-#define APIC_EOI          0x0b0
-#define APIC_SPURIOUS     0x0f0
-#define APIC_COMMAND      0x300
-#define APIC_COMMAND_HIGH 0x310 /* not in x2APIC mode, where a register has 64 bits */
+#define APIC_ID              0x020
+#define APIC_VERSION         0x030
+#define APIC_TASK_PRIORITY   0x080
+#define APIC_EOI             0x0b0
+#define APIC_LOGICAL_ID      0x0d0 /* this and the next: not in x2APIC mode */
+#define APIC_MODEL           0x0e0
+#define APIC_SPURIOUS        0x0f0
+#define APIC_LVT_CMCI        0x2f0
+#define APIC_COMMAND         0x300
+#define APIC_COMMAND_HIGH    0x310 /* not in x2APIC mode, where a register has 64 bits */
+#define APIC_LVT_TIMER       0x320
+#define APIC_LVT_THERMAL     0x330
+#define APIC_LVT_PERFORMANCE 0x340
+#define APIC_LVT_LINT0       0x350
+#define APIC_LVT_LINT1       0x360
+#define APIC_LVT_ERROR       0x370
+#define APIC_TIMER_INITIAL   0x380
+#define APIC_TIMER_DIVIDE    0x3e0
+
+/* In APIC_VERSION: how many entries the local vector table (APIC_LVT_) has, less one. */
+#define APIC_VERSION_LAST_SHIFT 16
+#define APIC_VERSION_LAST       UC(0xff)
+#define APIC_LVT_MASKED         UC(0x10000)
 
 #define APIC_ID_SHIFT 24 /* in xAPIC mode, of an id in its register and in APIC_COMMAND_HIGH */
 

@@ -107,6 +107,7 @@
 #define CPUID_FEATURE        UC(1)
 #define CPUID_VMX_BIT        5  /* 1, ecx */
 #define CPUID_X2APIC_BIT     21 /* 1, ecx */
+#define CPUID_XSAVE_BIT      26 /* 1, ecx */
 #define CPUID_HYPERVISOR_BIT 31 /* 1, ecx */
 #define CPUID_APIC_BIT       9  /* 1, edx */
 #define CPUID_MTRR_BIT       12 /* 1, edx */
@@ -118,6 +119,7 @@
 #define CPUID_SMAP_BIT       20      /* 7, ebx */
 #define CPUID_UMIP_BIT       2       /* 7, ecx */
 #define CPUID_TOPOLOGY       UC(0xb) /* ebx 0: there is none; edx: the APIC's id */
+#define CPUID_XSTATE         UC(0xd) /* eax and edx: bits of XCR0 */
 #define CPUID_TSC            UC(0x15)
 #define CPUID_FREQUENCY      UC(0x16)
 /* A hypervisor's leaves: the highest one, and kHz of the time-stamp counter (VMware, "Hypervisor CPUID interface"). */

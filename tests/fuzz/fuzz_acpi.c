@@ -110,6 +110,24 @@ static void require_sound_processors(void)
     require(enabled == info.processors_enabled);
 }
 
+static void require_sound_iommus(void)
+{
+    require(info.iommu_count <= ACPI_IOMMUS_MAX);
+    require(info.iommu_setting_count <= ACPI_IOMMU_SETTINGS);
+    require(info.iommu_range_count <= ACPI_IOMMU_RANGES_MAX);
+    require(info.ivrs.pa != 0 || (info.iommu_count == 0 && !info.iommus_complete));
+    for (uint32_t i = 0; i < info.iommu_count; i++) {
+        require(info.iommus[i].function.number <= info.iommu_highest_device);
+    }
+    for (uint32_t i = 0; i < info.iommu_setting_count; i++) {
+        require(info.iommu_settings[i].first <= info.iommu_settings[i].last);
+        require(info.iommu_settings[i].setting != 0);
+    }
+    for (uint32_t i = 0; i < info.iommu_range_count; i++) {
+        require(info.iommu_ranges[i].start < info.iommu_ranges[i].end);
+    }
+}
+
 static void require_sound_acpi(void)
 {
     const uint32_t problems =
@@ -137,6 +155,7 @@ static void require_sound_acpi(void)
     require_register(info.spcr.base);
     require_register(info.dbg2.base);
     require_sound_console();
+    require_sound_iommus();
     require(!info.power.sleep_types_known || (info.power.sleep_type_a <= SLEEP_TYPE_MAX &&
                                               info.power.sleep_type_b <= SLEEP_TYPE_MAX));
 }

@@ -32,10 +32,13 @@ ZEROPAGE_zp64-huge      := -m64 -DINIT_SIZE=0x8000000
 ZEROPAGE_zp64-low4g     := -m64 -DXLOADFLAGS=1
 ZEROPAGE_zp32-lowinitrd := -m32 -DXLOADFLAGS=0 -DINITRD_ADDR_MAX=0x2ffffff
 
+# Other kernel files with the frame of zp64: their main program is in a folder of their own.
+ZEROPAGE_FRAME := $(addprefix $(GUESTS)/zeropage/,setup.S tail.S exceptions.c) $(wildcard $(GUESTS)/lib/*.c)
 ZEROPAGE_SOURCES := $(GUESTS)/zeropage/setup.S $(GUESTS)/zeropage/tail.S $(wildcard $(GUESTS)/zeropage/*.c) \
                     $(wildcard $(GUESTS)/lib/*.c)
+# name, flags, sources
 define zeropage_variant
-ZEROPAGE_OBJECTS_$(1) := $$(patsubst $(GUESTS)/%,$(BUILD)/guests/$(1)/%.o,$(ZEROPAGE_SOURCES) \
+ZEROPAGE_OBJECTS_$(1) := $$(patsubst $(GUESTS)/%,$(BUILD)/guests/$(1)/%.o,$(3) \
                          $(GUESTS)/zeropage/entry$(if $(filter -m32,$(2)),32,64).S)
 $(BUILD)/guests/$(1)/%.c.o: $(GUESTS)/%.c $(GUESTS)/guests.mk
 	@mkdir -p $$(@D)
@@ -50,7 +53,10 @@ $(BUILD)/guests/$(1).elf: $$(ZEROPAGE_OBJECTS_$(1)) $(GUESTS)/zeropage/zeropage.
 	  { echo "$(1): an absolute address crept in"; rm $$@; exit 1; }
 -include $$(ZEROPAGE_OBJECTS_$(1):.o=.d)
 endef
-$(foreach v,$(ZEROPAGE_VARIANTS),$(eval $(call zeropage_variant,$(v),$(ZEROPAGE_$(v)))))
+$(foreach v,$(ZEROPAGE_VARIANTS),$(eval $(call zeropage_variant,$(v),$(ZEROPAGE_$(v)),$(ZEROPAGE_SOURCES))))
+
+# --- cost: what single instructions cost ----------------------------------------------------------------------
+$(eval $(call zeropage_variant,cost,-m64 -I$(GUESTS)/zeropage,$(ZEROPAGE_FRAME) $(wildcard $(GUESTS)/cost/*.c)))
 
 $(BUILD)/guests/%.bzimage: $(BUILD)/guests/%.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
@@ -90,6 +96,6 @@ $(BUILD)/guests/shim.elf: $(SHIM_OBJECTS) $(GUESTS)/shim/shim.lds
 	$(Q)$(LD) -m elf_i386 $(GUEST_LINK) -T $(GUESTS)/shim/shim.lds -o $@ $(SHIM_OBJECTS)
 -include $(SHIM_OBJECTS:.o=.d)
 
-guests: $(patsubst %,$(BUILD)/guests/%.bzimage,$(ZEROPAGE_VARIANTS) probe) $(BUILD)/guests/shim.elf \
+guests: $(patsubst %,$(BUILD)/guests/%.bzimage,$(ZEROPAGE_VARIANTS) probe cost) $(BUILD)/guests/shim.elf \
         $(BUILD)/guests/intruder
 .PRECIOUS: $(BUILD)/guests/%.elf

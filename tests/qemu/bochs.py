@@ -2,11 +2,14 @@
 
 No monitor is used, only the serial line and Bochs's own log, of which a panic ends every wait. Each case keeps bochsrc,
 serial.log and bochs.log in its folder.
+
+The line is a socket, so that a guest can be talked to: Bochs connects to it when its serial port is made.
 """
 import os
 import pathlib
 import re
 import select
+import socket
 import subprocess
 import time
 
@@ -25,7 +28,7 @@ cpu: model={model}, count={processors}, ips=200000000, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev={serial}
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 log: {log}
 panic: action=report
 error: action=report
@@ -69,16 +72,52 @@ class Line:
         copy.write_text(self.text)
 
 
+class Socket:
+    """What is said on the serial line, in both directions. That Bochs connects is something to read, too."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._connection = None
+        self.port = self._listener.getsockname()[1]
+        self.text = ""
+
+    def fileno(self):
+        return (self._connection or self._listener).fileno()
+
+    def read(self):
+        """All that is there."""
+        if not self._connection:
+            if not select.select([self._listener], [], [], 0)[0]:
+                return
+            self._connection, _ = self._listener.accept()
+            self._connection.setblocking(False)
+        try:
+            while data := self._connection.recv(65536):
+                self.text += data.decode("latin-1").replace("\r", "")
+        except (BlockingIOError, ConnectionResetError):
+            pass
+
+    def send(self, text):
+        self._connection.sendall(text.encode())
+
+    def close(self, copy):
+        self.read()
+        if self._connection:
+            self._connection.close()
+        self._listener.close()
+        copy.write_text(self.text)
+
+
 class Bochs:
     """One Bochs, and a screen of its own that nobody sees. Use as a context manager; leaving it ends both."""
 
     def __init__(self, folder, *, model, iso, memory_mib=256, processors=1):
         self.folder = pathlib.Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.serial, self.own_log = Line(self.folder / "serial.fifo"), Line(self.folder / "log.fifo")
+        self.serial, self.own_log = Socket(), Line(self.folder / "log.fifo")
         self.configuration = CONFIGURATION.format(firmware=FIRMWARE, vga_firmware=VGA_FIRMWARE, model=model, iso=iso,
                                                   memory=memory_mib, processors=processors,
-                                                  serial=self.serial.path, log=self.own_log.path)
+                                                  port=self.serial.port, log=self.own_log.path)
 
     def __enter__(self):
         (self.folder / "bochsrc").write_text(self.configuration)
@@ -117,23 +156,37 @@ class Bochs:
         self.serial.close(self.folder / "serial.log")
         self.own_log.close(self.folder / "bochs.log")
 
+    def _read_available(self, seconds):
+        """Read what is there, waiting at most `seconds`. False at the end of Bochs."""
+        ready, _, _ = select.select([self.serial, self.own_log, self._ended], [], [], max(seconds, 0))
+        self.serial.read()
+        self.own_log.read()
+        return self._ended not in ready and not self.text.endswith("(BERTH) halted\n")
+
     def wait_for(self, pattern, seconds=60):
         """Wait until the serial output matches `pattern`; returns the match."""
         deadline = time.monotonic() + seconds * PATIENCE
+        running = True
         while True:
             found = re.search(pattern, self.text, re.MULTILINE)
             if found:
                 return found
             if any(PANIC in words for _, words in self.complaints):
                 raise self.error(f"Bochs panicked before {pattern!r} was printed")
-            ready, _, _ = select.select([self.serial, self.own_log, self._ended], [], [],
-                                        max(deadline - time.monotonic(), 0))
-            if not ready:
-                raise self.error(f"waited {seconds * PATIENCE:.0f} s for {pattern!r}")
-            if ready == [self._ended]:
+            if not running:
                 raise self.error(f"Bochs ended before {pattern!r} was printed")
-            self.serial.read()
-            self.own_log.read()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self.error(f"waited {seconds * PATIENCE:.0f} s for {pattern!r}")
+            running = self._read_available(left)
+
+    def wait_halted(self, seconds=30):
+        """Wait for Berth's last words; returns its log."""
+        self.wait_for(r"^\(BERTH\) halted$", seconds)
+        return self.log
+
+    def send(self, text):
+        self.serial.send(text)
 
     @property
     def text(self):

@@ -61,7 +61,7 @@ class Guest:
             if left <= 0:
                 raise self.vm.error(f"waited {seconds * PATIENCE:.0f} s for the answer to {line!r}")
             if not self.vm._read_available(left):
-                raise self.vm.error(f"QEMU ended (status {self.vm.process.wait()}) at {line!r}")
+                raise self.vm.error(f"the machine ended at {line!r}")
         return [answer.removeprefix("= ") for answer in self.text[start:found.start()].splitlines() if answer]
 
     def ask_one(self, line):

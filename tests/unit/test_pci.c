@@ -188,6 +188,55 @@ static void test_base_address_registers(void **state)
     assert_int_equal(last.address, 0xe000);
 }
 
+/* --- the highest bus ---------------------------------------------------------------------------------------------- */
+
+static void put_bridge_to(uint16_t at, unsigned int secondary, unsigned int last)
+{
+    put(at, 0x06040000, PCI_HEADER_BRIDGE)[PCI_BRIDGE_BUSES / 4] = last << 16 | secondary << 8;
+}
+
+static void test_the_highest_bus_without_pci_is_0(void **state)
+{
+    (void)state;
+    assert_int_equal(pci_highest_bus(fake_read), 0);
+    assert_in_range(reads, 0, READS_AT_MOST);
+}
+
+static void test_the_highest_bus_with_a_device(void **state)
+{
+    (void)state;
+    put(number(0, 3, 0), NETWORK, 0);
+    assert_int_equal(pci_highest_bus(fake_read), 0);
+    /* That no bridge leads to it, as on machines with several host bridges, does not matter. */
+    put(number(0x80, 31, 0), NETWORK, 0);
+    assert_int_equal(pci_highest_bus(fake_read), 0x80);
+    put(number(0xff, 31, 0), NETWORK, PCI_HEADER_MANY);
+    assert_int_equal(pci_highest_bus(fake_read), 0xff);
+}
+
+static void test_buses_that_bridges_keep_count(void **state)
+{
+    (void)state;
+    put_bridge_to(number(0, 1, 0), 1, 4);
+    assert_int_equal(pci_highest_bus(fake_read), 4);
+    put(number(0, 2, 0), NETWORK, PCI_HEADER_MANY);
+    put_bridge_to(number(0, 2, 7), 5, 9);
+    assert_int_equal(pci_highest_bus(fake_read), 9);
+    put_bridge_to(number(0, 3, 0), 0, 0);
+    assert_int_equal(pci_highest_bus(fake_read), 9);
+}
+
+static void test_functions_that_are_not_there_keep_no_bus(void **state)
+{
+    (void)state;
+    put(number(0, 2, 0), NETWORK, 0);
+    put_bridge_to(number(0, 2, 1), 5, 9);
+    assert_int_equal(pci_highest_bus(fake_read), 0);
+    put(number(0, 2, 0), NETWORK, PCI_HEADER_MANY);
+    functions[number(0, 2, 1)].words[0] = PCI_NOTHING_THERE;
+    assert_int_equal(pci_highest_bus(fake_read), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +249,10 @@ int main(void)
         cmocka_unit_test_setup(test_bridges_that_lead_back_or_nowhere_end_the_search, no_functions),
         cmocka_unit_test_setup(test_a_bus_full_of_bridges_to_everywhere, no_functions),
         cmocka_unit_test_setup(test_base_address_registers, no_functions),
+        cmocka_unit_test_setup(test_the_highest_bus_without_pci_is_0, no_functions),
+        cmocka_unit_test_setup(test_the_highest_bus_with_a_device, no_functions),
+        cmocka_unit_test_setup(test_buses_that_bridges_keep_count, no_functions),
+        cmocka_unit_test_setup(test_functions_that_are_not_there_keep_no_bus, no_functions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -382,6 +382,11 @@ INIT void processors_rest(processor_work_fn *work)
     }
 }
 
+INIT void processors_lend(void)
+{
+    resting = true;
+}
+
 /* --- on any processor ------------------------------------------------------------------------ */
 
 /*

@@ -1,33 +1,18 @@
 /*
- * PCI configuration space through its two ports, and the one card that is looked for there.
+ * The one card that is looked for on the PCI buses.
  */
 #include "pci_serial.h"
 
 #include "abi/pci.h"
-#include "instructions.h"
 #include "pci.h"
-
-#define FUNCTION_SHIFT 8
-
-static void select(struct pci_function function, uint8_t offset)
-{
-    port_write32(PCI_CONFIG_ADDRESS,
-                 PCI_CONFIG_ENABLE | (uint32_t)function.number << FUNCTION_SHIFT | offset);
-}
-
-static uint32_t config_read(struct pci_function function, uint8_t offset)
-{
-    select(function, offset);
-    return port_read32(PCI_CONFIG_DATA);
-}
+#include "pci_config.h"
 
 /* The upper half is written as 0, which changes nothing there. */
 static void command_set(struct pci_function function, uint32_t bits)
 {
-    const uint32_t command = config_read(function, PCI_COMMAND) & PCI_COMMAND_BITS;
+    const uint32_t command = pci_config_read(function, PCI_COMMAND) & PCI_COMMAND_BITS;
 
-    select(function, PCI_COMMAND);
-    port_write32(PCI_CONFIG_DATA, command | bits);
+    pci_config_write(function, PCI_COMMAND, command | bits);
 }
 
 bool pci_serial_find(struct serial_place *place)
@@ -35,8 +20,8 @@ bool pci_serial_find(struct serial_place *place)
     struct pci_function function;
     struct pci_bar bar;
 
-    if (!pci_find(config_read, PCI_CLASS_SERIAL, PCI_CLASS_SERIAL_MASK, &function) ||
-        !pci_bar_read(config_read, function, 0, &bar) ||
+    if (!pci_find(pci_config_read, PCI_CLASS_SERIAL, PCI_CLASS_SERIAL_MASK, &function) ||
+        !pci_bar_read(pci_config_read, function, 0, &bar) ||
         (bar.is_ports && bar.address > UINT16_MAX)) {
         return false;
     }
@@ -52,7 +37,7 @@ bool pci_serial_find(struct serial_place *place)
 
 bool pci_serial_wake(struct pci_function function, uint32_t id, enum serial_space space)
 {
-    if (config_read(function, PCI_ID) != id) {
+    if (pci_config_read(function, PCI_ID) != id) {
         return false;
     }
     command_set(function, space == SERIAL_IN_PORTS ? PCI_COMMAND_PORTS : PCI_COMMAND_MEMORY);

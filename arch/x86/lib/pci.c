@@ -1,5 +1,5 @@
 /*
- * A walk over PCI buses that ends whatever the bridges say: each bus is looked at once, in the order of the numbers.
+ * Walks over PCI buses that end whatever the bridges say: each bus is looked at once, in the order of the numbers.
  */
 #include "pci.h"
 
@@ -50,6 +50,48 @@ static bool function_visit(struct pci_walk *walk, struct pci_function function)
                 walk->read(function, PCI_BRIDGE_BUSES) >> PCI_BUS_SECONDARY & LOW_BYTE);
     }
     return ((walk->read(function, PCI_CLASS) >> PCI_CLASS_SHIFT) & walk->mask) == walk->class_code;
+}
+
+/* 0: there is no such device. */
+static unsigned int functions_of(pci_read_fn *read, unsigned int bus, unsigned int device)
+{
+    const struct pci_function first = pci_function_at(bus, device, 0);
+
+    if (read(first, PCI_ID) == PCI_NOTHING_THERE) {
+        return 0;
+    }
+    return (read(first, PCI_HEADER) >> PCI_HEADER_SHIFT & PCI_HEADER_MANY) != 0
+               ? PCI_FUNCTIONS_PER_DEVICE
+               : 1;
+}
+
+/* The last bus behind a function, if that is a bridge; else its own. */
+static uint8_t last_bus(pci_read_fn *read, struct pci_function function)
+{
+    const uint32_t header = read(function, PCI_HEADER) >> PCI_HEADER_SHIFT;
+    const unsigned int own = function.number / (PCI_DEVICES_PER_BUS * PCI_FUNCTIONS_PER_DEVICE);
+
+    return (header & PCI_HEADER_LAYOUT) == PCI_HEADER_BRIDGE &&
+                   read(function, PCI_ID) != PCI_NOTHING_THERE
+               ? (uint8_t)(read(function, PCI_BRIDGE_BUSES) >> PCI_BUS_LAST)
+               : (uint8_t)own;
+}
+
+uint8_t pci_highest_bus(pci_read_fn *read)
+{
+    uint8_t highest = 0;
+
+    for (unsigned int at = 0; at < PCI_BUSES * PCI_DEVICES_PER_BUS; at++) {
+        const unsigned int bus = at / PCI_DEVICES_PER_BUS;
+        const unsigned int functions = functions_of(read, bus, at);
+
+        for (unsigned int i = 0; i < functions; i++) {
+            const uint8_t last = last_bus(read, pci_function_at(bus, at, i));
+
+            highest = last > highest ? last : highest;
+        }
+    }
+    return highest;
 }
 
 static bool device_visit(struct pci_walk *walk, unsigned int bus, unsigned int device,

@@ -142,6 +142,12 @@ static inline void writes_finish(void)
     asm volatile("sfence" : : : "memory");
 }
 
+/* All that was written is in memory, for who reads it past the caches. */
+static inline void caches_write_back(void)
+{
+    asm volatile("wbinvd" : : : "memory");
+}
+
 /* Forget all that was remembered of page tables, global pages too (SDM volume 3A, section 4.10.4.1). */
 static inline void translations_forget(void)
 {

@@ -136,6 +136,9 @@ uint32_t processors_listed(void);
  */
 void processors_rest(processor_work_fn *work);
 
+/* The same without a message: each runs a guest already, as processor_call() told it. */
+void processors_lend(void);
+
 /* The page below 1 MiB where processors start; empty: none has been started. */
 struct prange processors_start_page(void);
 

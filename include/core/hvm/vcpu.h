@@ -62,6 +62,7 @@ struct vcpu {
 
     /* Written by who sends a start-up message: 0, or VCPU_START_VALID and the vector. */
     uint32_t start_vector;
+    uint64_t started_tsc; /* VMX: when the last one came */
     /* As the guest set its APIC's logical destination and model. */
     uint32_t logical_id;
     bool cluster_model;

@@ -19,6 +19,9 @@
 #define ACPI_IO_APICS_MAX      64
 #define ACPI_PCI_SEGMENTS_MAX  16
 #define ACPI_MEMORY_RANGES_MAX 64
+#define ACPI_IOMMUS_MAX        16
+#define ACPI_IOMMU_SETTINGS    32
+#define ACPI_IOMMU_RANGES_MAX  8
 #define ACPI_PROBLEMS_MAX      16
 #define ACPI_TABLES_MAX        512                /* entries of the root table that are looked at */
 #define ACPI_TABLE_BYTES_MAX   (uint32_t) MIB(16) /* of one table; a longer one is damage */
@@ -33,6 +36,7 @@ enum acpi_table {
     ACPI_MCFG,
     ACPI_SPCR,
     ACPI_DBG2,
+    ACPI_IVRS,
     ACPI_TABLE_KINDS,
 };
 
@@ -101,6 +105,23 @@ struct acpi_serial {
     uint32_t pci_id; /* device << 16 | vendor, as configuration space has it */
 };
 
+/* One of AMD's IOMMUs. */
+struct acpi_iommu {
+    paddr_t registers;
+    uint16_t segment;             /* PCI segment group */
+    struct pci_function function; /* what it is itself, there */
+    uint16_t capability;          /* offset of its block in configuration space */
+    uint8_t flags;                /* IVHD_* */
+    uint8_t type;                 /* of the block that says so: the highest for this IOMMU */
+};
+
+/* What the device table is to say of devices, beside how memory is mapped: IOMMU table 98. */
+struct acpi_iommu_setting {
+    uint16_t first;
+    uint16_t last; /* inclusive; later settings replace earlier ones */
+    uint8_t setting;
+};
+
 struct acpi_power {
     struct acpi_register reset; /* in memory, a port, or PCI configuration space */
     uint8_t reset_value;        /* to be written there */
@@ -135,13 +156,27 @@ struct acpi_info {
      */
     struct acpi_processor processors[ACPI_PROCESSORS_MAX];
 
-    uint32_t entries_dropped; /* beyond the limits of the three lists below */
+    uint32_t
+        entries_dropped; /* beyond the limits of the three lists below, and of the last two of IOMMUs */
     uint32_t io_apic_count;
     struct acpi_io_apic io_apics[ACPI_IO_APICS_MAX];
     uint32_t pci_segment_count;
     struct acpi_pci_segment pci_segments[ACPI_PCI_SEGMENTS_MAX];
     uint32_t memory_range_count;
     struct acpi_memory_range memory_ranges[ACPI_MEMORY_RANGES_MAX];
+
+    paddr_t ivrs;         /* the table; 0: there is none */
+    bool iommus_complete; /* nothing of it is damaged, and there are not more IOMMUs than fit */
+    bool has_vtd;         /* there is a table of Intel's IOMMUs, about which no more is known */
+    uint16_t
+        iommu_highest_device; /* that is named alone, not in a range: it may be on no PCI bus */
+    uint32_t iommu_count;
+    struct acpi_iommu iommus[ACPI_IOMMUS_MAX];
+    uint32_t iommu_setting_count;
+    struct acpi_iommu_setting iommu_settings[ACPI_IOMMU_SETTINGS]; /* those that are not 0 */
+    uint32_t iommu_range_count;
+    struct prange
+        iommu_ranges[ACPI_IOMMU_RANGES_MAX]; /* what devices have to reach, at its own address */
 
     struct acpi_power power;
     uint16_t boot_flags; /* FADT_BOOT_*, 0 where they are not told */
@@ -189,5 +224,13 @@ const struct acpi_serial *acpi_console(const struct acpi_info *info);
  * Source:  DBG2, table 3 (interfaces) and "generic address structure": the width is the distance of the registers
  */
 const char *acpi_serial_line(const struct acpi_serial *port, struct serial_line *line);
+
+/*
+ * Give a table a name that no system looks for, and the checksum that goes with it. Nothing else of it changes, so that
+ * whoever lists tables finds all of them sound.
+ *
+ * @table  where it can be written
+ */
+void acpi_table_hide(uint8_t *table);
 
 #endif

@@ -28,6 +28,12 @@ typedef uint32_t pci_read_fn(struct pci_function function, uint8_t offset);
  */
 bool pci_find(pci_read_fn *read, uint32_t class_code, uint32_t mask, struct pci_function *found);
 
+/*
+ * The highest bus that has a device, or that a bridge keeps for what is behind it. All buses are looked at: not every
+ * one is behind a bridge.
+ */
+uint8_t pci_highest_bus(pci_read_fn *read);
+
 /* What a base address register names. */
 struct pci_bar {
     bool is_ports; /* I/O ports, not memory */

@@ -41,7 +41,7 @@ struct kept_memory {
     uint64_t image;
     uint64_t tables;     /* its own page tables */
     uint64_t processors; /* stacks and control blocks, the page where they start, and all else */
-    uint64_t nested;     /* the tables that say what the guest reaches */
+    uint64_t nested;     /* the tables that say what the guest and its devices reach */
 };
 /* @name  "SVM" or "VMX" */
 void report_hvm(const char *name, uint32_t processors, const struct kept_memory *kept);

@@ -84,6 +84,14 @@ bool guest_choose(enum dom0_mode mode, const struct hvm_choice *choice,
  */
 struct busy_list hvm_kept(struct prange image, struct prange tables);
 
+/*
+ * Close that to the guest and its devices, and the registers of IOMMUs beside it: nested tables, and IOMMUs. Those
+ * registers are no memory that a map could be told of.
+ *
+ * @kept  hvm_kept()
+ */
+void hvm_close(struct busy_list kept);
+
 /* How much that is, and for what. */
 struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image,
                                    struct prange tables);

@@ -175,7 +175,7 @@ void probe_main(const uint8_t *zero_page)
     for (unsigned int done = 1;; done++) {
         read_line(line);
         if (!own_order(line, zero_page) && !instruction_order(line) && !memory_order(line) &&
-            !processor_order(line)) {
+            !processor_order(line) && !device_order(line)) {
             say("no such order\n");
         }
         print("DONE ");

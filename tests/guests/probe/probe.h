@@ -71,6 +71,7 @@ static inline uint64_t read_msr(uint32_t msr)
 bool instruction_order(const char *line);
 bool memory_order(const char *line);
 bool processor_order(const char *line);
+bool device_order(const char *line);
 
 /* For the assembly. */
 void probe_main(const uint8_t *zero_page) __attribute__((noreturn));

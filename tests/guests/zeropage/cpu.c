@@ -1,8 +1,7 @@
 /*
- * The CPU's state at the entry, and the guest's own exception handlers.
+ * The CPU's state at the entry.
  * Source: Linux Documentation/arch/x86/boot.rst, "32-bit Boot Protocol" and "64-bit Boot Protocol";
- * Intel SDM volume 3A, sections 3.4.5 (descriptors), 6.11 and 6.14 (interrupt descriptor
- * table), 2.5 (control registers).
+ * Intel SDM volume 3A, sections 3.4.5 (descriptors), 2.5 (control registers).
  */
 #include "guest.h"
 
@@ -137,45 +136,4 @@ void check_registers(const struct handover *handover)
 
         check_equal("msr", read_msr(number), read_number(&text));
     }
-}
-
-/* --- exceptions --- */
-#define GATE_INTERRUPT 0x8e00u /* present, ring 0, interrupt gate */
-#define VECTORS        32
-
-struct gate {
-    uint16_t offset_0;
-    uint16_t selector;
-    uint16_t attributes;
-    uint16_t offset_16;
-#ifdef __x86_64__
-    uint32_t offset_32;
-    uint32_t reserved;
-#endif
-};
-
-static struct gate gates[VECTORS];
-
-void install_exception_handlers(void)
-{
-    struct {
-        uint16_t limit;
-        unsigned long base;
-    } __attribute__((packed)) idtr;
-
-    for (unsigned int vector = 0; vector < VECTORS; vector++) {
-        uint64_t stub = (uintptr_t)exception_stubs + vector * STUB_BYTES;
-
-        gates[vector].offset_0 = (uint16_t)stub;
-        gates[vector].selector = BOOT_CS;
-        gates[vector].attributes = GATE_INTERRUPT;
-        gates[vector].offset_16 = (uint16_t)(stub >> 16);
-#ifdef __x86_64__
-        gates[vector].offset_32 = (uint32_t)(stub >> 32);
-#endif
-    }
-    /* Assigned, not initialised: a constant structure would hold the link-time address. */
-    idtr.limit = sizeof(gates) - 1;
-    idtr.base = (unsigned long)gates;
-    __asm__ volatile("lidt %0" : : "m"(idtr));
 }

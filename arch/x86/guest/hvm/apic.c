@@ -11,8 +11,6 @@
 #include "x86/apic.h"
 #include "x86/paging.h"
 
-#define APIC_LOGICAL_ID 0x0d0
-#define APIC_MODEL      0x0e0
 #define APIC_MODEL_FLAT (0xfu << 28)
 #define APIC_PAGE       (PAGE_BYTES - 1)
 

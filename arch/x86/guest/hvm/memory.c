@@ -8,15 +8,20 @@
  */
 #include "hvm.h"
 
+#include "abi/vmx.h"
 #include "apic.h"
 #include "compiler.h"
 #include "guest_memory.h"
 #include "hvm_state.h"
+#include "instructions.h"
+#include "log.h"
 #include "mem.h"
+#include "mtrr.h"
 #include "page_tables.h"
 #include "pages.h"
 #include "paging.h"
 #include "physmap.h"
+#include "processor_state.h"
 #include "vcpu.h"
 #include "x86/address_map.h"
 #include "x86/apic.h"
@@ -148,6 +153,24 @@ static INIT uint64_t nested_room(void)
     return nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES);
 }
 
+/*
+ * What kind of memory each address is, as Berth finds it in the MTRRs. With EPT these have no say, and the tables say
+ * it; with AMD's tables they have, but a page must not be of two kinds.
+ */
+static INIT const struct memory_types *types_find(unsigned int physical_bits)
+{
+    static struct memory_types types;
+    struct processor_state state;
+
+    processor_state_read(&state);
+    if (!memory_types_make(&state.mtrrs, physical_bits, &types)) {
+        log_warning("hvm: the MTRRs say more than can be held: the guest's memory above 0x%lx is "
+                    "uncached",
+                    types.ranges[types.count - 1].bytes.start);
+    }
+    return &types;
+}
+
 INIT struct status hvm_take_memory(const struct hvm_request *wanted)
 {
     const struct local_apic apic = local_apic_detect();
@@ -161,7 +184,11 @@ INIT struct status hvm_take_memory(const struct hvm_request *wanted)
         .top = top_of(wanted->map),
         .has_apic_page = wanted->format == NESTED_NPT && apic.on,
         .apic_page = apic.registers,
+        .types = types_find(wanted->caps->physical_bits),
     };
+    if (wanted->format == NESTED_EPT) {
+        nested_request.has_1gib_pages = (msr_read(MSR_VMX_EPT_VPID) & EPT_CAP_1GIB) != 0;
+    }
     nested_room_bytes = nested_room();
     if (!apic_ready(&apic)) {
         return status_at(HVM_APIC_OUT_OF_REACH, apic.registers.pa);

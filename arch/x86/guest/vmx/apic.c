@@ -1,0 +1,105 @@
+/*
+ * What VMX does not do to the local APIC, and Berth does in its stead: INIT, and NMIs that came to the wrong one.
+ */
+#include "x86/apic.h"
+#include "instructions.h"
+#include "physmap.h"
+#include "processors.h"
+#include "vmx_state.h"
+#include "x86/paging.h"
+#include "x86/registers.h"
+
+/* Far more than any message takes. */
+#define SEND_READS_MOST 100000
+
+/* Whatever mode the guest has put it into. NULL: x2APIC mode. */
+static volatile uint32_t *apic_page(void)
+{
+    const uint64_t base = msr_read(MSR_APIC_BASE);
+
+    return (base & APIC_BASE_X2APIC) != 0 ? NULL : physmap_low((paddr_t){base & PTE_ADDRESS});
+}
+
+static bool apic_is_on(void)
+{
+    return (msr_read(MSR_APIC_BASE) & APIC_BASE_ENABLED) != 0;
+}
+
+static uint32_t apic_read(volatile uint32_t *page, uint32_t offset)
+{
+    return page == NULL ? (uint32_t)msr_read(MSR_X2APIC(offset)) : page[offset / sizeof(*page)];
+}
+
+static void apic_write(volatile uint32_t *page, uint32_t offset, uint32_t value)
+{
+    if (page == NULL) {
+        msr_write(MSR_X2APIC(offset), value);
+    } else {
+        page[offset / sizeof(*page)] = value;
+    }
+}
+
+void vmx_apic_reset(void)
+{
+    /* By how many entries the local vector table has to have, for each to be there. */
+    static const struct {
+        uint16_t offset;
+        uint8_t last_entry;
+    } vectors[] = {{APIC_LVT_TIMER, 0}, {APIC_LVT_LINT0, 0},       {APIC_LVT_LINT1, 0},
+                   {APIC_LVT_ERROR, 3}, {APIC_LVT_PERFORMANCE, 4}, {APIC_LVT_THERMAL, 5},
+                   {APIC_LVT_CMCI, 6}};
+    volatile uint32_t *page;
+    uint32_t last_entry;
+
+    if (!apic_is_on()) {
+        return;
+    }
+    page = apic_page();
+    last_entry = apic_read(page, APIC_VERSION) >> APIC_VERSION_LAST_SHIFT & APIC_VERSION_LAST;
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        if (last_entry >= vectors[i].last_entry) {
+            apic_write(page, vectors[i].offset, APIC_LVT_MASKED);
+        }
+    }
+    apic_write(page, APIC_TIMER_INITIAL, 0);
+    apic_write(page, APIC_TIMER_DIVIDE, 0);
+    apic_write(page, APIC_TASK_PRIORITY, 0);
+    if (page != NULL) {
+        apic_write(page, APIC_LOGICAL_ID, 0);
+        apic_write(page, APIC_MODEL, UINT32_MAX);
+    }
+    apic_write(page, APIC_SPURIOUS, APIC_SPURIOUS_RESET);
+}
+
+static void wait_sent(volatile uint32_t *page)
+{
+    for (uint32_t i = 0; i < SEND_READS_MOST && (apic_read(page, APIC_COMMAND) & APIC_BUSY) != 0;
+         i++) {
+        processor_pause();
+    }
+}
+
+/* A message to oneself goes without the shorthand for that, which is not for NMIs: SDM volume 3A, table 10-3. */
+void vmx_nmi(void)
+{
+    const uint32_t id = this_processor()->apic_id;
+    volatile uint32_t *page;
+    uint32_t destination;
+
+    if (!apic_is_on()) {
+        return;
+    }
+    page = apic_page();
+    if (page == NULL) {
+        msr_write(MSR_X2APIC(APIC_COMMAND),
+                  (uint64_t)id << X2APIC_ID_SHIFT | APIC_NMI | APIC_ASSERT);
+        return;
+    }
+    /* The guest may be between its two writes. */
+    wait_sent(page);
+    destination = apic_read(page, APIC_COMMAND_HIGH);
+    apic_write(page, APIC_COMMAND_HIGH, id << APIC_ID_SHIFT);
+    apic_write(page, APIC_COMMAND, APIC_NMI | APIC_ASSERT);
+    wait_sent(page);
+    apic_write(page, APIC_COMMAND_HIGH, destination);
+}

@@ -1,0 +1,166 @@
+/*
+ * VMX: whether there is any, switching it on, and the start of each virtual processor.
+ */
+#include "vmx.h"
+
+#include "abi/vmx.h"
+#include "instructions.h"
+#include "log.h"
+#include "mem.h"
+#include "msr_filter.h"
+#include "stop.h"
+#include "vmx_state.h"
+#include "x86/paging.h"
+#include "x86/registers.h"
+#include "x86/segments.h"
+#include "x86/vectors.h"
+
+#define NATIVE_REMEDY "use dom0=native"
+
+extern const uint8_t idt_pointer_va[];
+
+static struct vmx_controls controls;
+
+static bool firmware_forbids(void)
+{
+    const uint64_t control = msr_read(MSR_FEATURE_CONTROL);
+
+    return (control & FEATURE_CONTROL_LOCKED) != 0 && (control & FEATURE_CONTROL_OUTSIDE) == 0;
+}
+
+struct hvm_support vmx_support(void)
+{
+    struct hvm_support support = {.name = "VMX", .remedy = NATIVE_REMEDY};
+
+    if ((cpuid(CPUID_FEATURE).ecx >> CPUID_VMX_BIT & 1) == 0) {
+        support.why_not = "the processor has no VMX";
+    } else if (firmware_forbids()) {
+        support.why_not = "the firmware has switched VMX off";
+        support.remedy = "switch VMX (VT-x) on in the firmware's set-up, or use dom0=native";
+    } else {
+        const struct vmx_capabilities has = vmx_capabilities_read();
+
+        support.why_not = vmx_lack_words(vmx_controls_choose(&has, &controls));
+    }
+    support.usable = support.why_not == NULL;
+    return support;
+}
+
+static NORETURN void refuse(const char *what)
+{
+    log_error("hvm: processor %u: %s - " NATIVE_REMEDY ", and report this",
+              this_processor()->number, what);
+    machine_stop();
+}
+
+static void vmx_on(uint64_t pa)
+{
+    asm goto("vmxon %0; jna %l[failed]" : : "m"(pa) : "cc", "memory" : failed);
+    return;
+failed:
+    refuse("VMXON fails");
+}
+
+static void vmcs_use(uint64_t pa)
+{
+    asm goto("vmclear %0; jna %l[failed]; vmptrld %0; jna %l[failed]"
+             :
+             : "m"(pa)
+             : "cc", "memory"
+             : failed);
+    return;
+failed:
+    refuse("the VMCS cannot be used");
+}
+
+/* Whoever used VMX before, a boot loader perhaps, may have left translations. */
+static void nested_forget(void)
+{
+    static const struct {
+        uint64_t what, address;
+    } all = {0, 0};
+
+    asm volatile("invept %0, %1" : : "m"(all), "r"(INVEPT_ALL) : "cc", "memory");
+    if ((controls.secondary & SECONDARY_VPID) != 0) {
+        asm volatile("invvpid %0, %1" : : "m"(all), "r"(INVVPID_ALL) : "cc", "memory");
+    }
+}
+
+/* On each processor: VMX on, and a VMCS that is complete but for the guest's state. Returns the stack of exits. */
+static uint64_t vmx_switch_on(struct vcpu *vcpu, uint64_t stack_top)
+{
+    const uint64_t stack = stack_top - VMX_STACK_BYTES;
+    const uint32_t revision = (uint32_t)(msr_read(MSR_VMX_BASIC) & VMX_BASIC_REVISION);
+    const uint64_t allowed = msr_read(MSR_FEATURE_CONTROL);
+
+    if (firmware_forbids()) {
+        refuse("the firmware has switched VMX off on this one alone");
+    }
+    if ((allowed & FEATURE_CONTROL_LOCKED) == 0) {
+        msr_write(MSR_FEATURE_CONTROL, allowed | FEATURE_CONTROL_OUTSIDE | FEATURE_CONTROL_LOCKED);
+    }
+    cr4_write(cr4_read() | CR4_VMXE);
+    memcpy(hvm_own_page(vcpu, VMX_PAGE_ON), &revision, sizeof(revision));
+    memcpy(hvm_own_page(vcpu, VMX_PAGE_VMCS), &revision, sizeof(revision));
+    vmx_on(vcpu->own_pa + VMX_PAGE_ON * PAGE_BYTES);
+    vmcs_use(vcpu->own_pa + VMX_PAGE_VMCS * PAGE_BYTES);
+    nested_forget();
+    vmcs_begin(&controls, stack);
+    vcpu->msrs.maker = MSR_OF_VMX;
+    vcpu->msrs.x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1;
+    return stack;
+}
+
+/* On another processor: it waits, inside the guest, for the guest's start-up message. */
+static void other_start(void)
+{
+    struct processor *const self = this_processor();
+    struct vcpu *const vcpu = hvm_vcpu(self->number);
+    const uint64_t stack = vmx_switch_on(vcpu, self->stacks[STACK_ORDINARY].top);
+
+    vmcs_wait_for_start(vcpu);
+    vmx_apic_reset();
+    /* The first one need not wait until this is done, which is never. */
+    __atomic_store_n(&self->work, NULL, __ATOMIC_RELEASE);
+    vmx_launch(vcpu, stack);
+}
+
+/* The tables of traps that are in force, but for the gate of NMIs. Its stack stays the one that it has of its own. */
+static void idt_build(void)
+{
+    struct PACKED {
+        uint16_t limit;
+        uint64_t base;
+    } pointer;
+    uint16_t *const gate =
+        (uint16_t *)((uint8_t *)hvm_shared_pages() + VMX_SHARED_IDT * PAGE_BYTES +
+                     (size_t)VECTOR_NMI * GATE64_BYTES);
+    const uint64_t entry = (uint64_t)vmx_nmi_entry;
+
+    asm volatile("sidt %0" : "=m"(pointer));
+    memcpy((uint8_t *)hvm_shared_pages() + VMX_SHARED_IDT * PAGE_BYTES, (const void *)pointer.base,
+           (size_t)pointer.limit + 1);
+    gate[0] = (uint16_t)entry;
+    gate[3] = (uint16_t)(entry >> 16);
+    memcpy(gate + 4, (const uint8_t *)&entry + 4, 4);
+}
+
+NORETURN void vmx_start(const struct hvm_entry *entry)
+{
+    struct vcpu *const first = hvm_vcpu(0);
+    uint64_t stack;
+
+    memset((uint8_t *)hvm_shared_pages(), 0, VMX_SHARED * PAGE_BYTES);
+    msr_bitmap_vmx((uint8_t *)hvm_shared_pages() + VMX_SHARED_BITMAP * PAGE_BYTES);
+    idt_build();
+    for (uint32_t number = 1; number < hvm_vcpu_count(); number++) {
+        if (hvm_vcpu(number)->is_there && !processor_call(number - 1, other_start)) {
+            log_warning("hvm: processor %u does not wait for the guest: it cannot be used", number);
+        }
+    }
+    processors_lend();
+    stack = vmx_switch_on(first, first->stack_top);
+    vmcs_kernel(first, entry);
+    log_set_guard(NULL, NULL); /* lines come one at a time: hvm_lines_print() */
+    vmx_launch(first, stack);
+}
