@@ -182,7 +182,7 @@
 #define VMCS_HOST_RIP            UC(0x6c16)
 
 /* Segments, in the order of their fields: two numbers apart. */
-#define VMCS_SEGMENT(field, segment) ((field) + 2 * (segment))
+#define VMCS_SEGMENT(field, segment) ((field) + UC(2) * (segment))
 #define VMCS_ES                      0
 #define VMCS_CS                      1
 #define VMCS_SS                      2

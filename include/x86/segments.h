@@ -38,5 +38,8 @@
 #define VECTOR16_BYTES 4 /* real mode: offset and segment of a handler */
 #define GATE32_BYTES   8
 #define GATE64_BYTES   16
+/* Where a 64-bit gate keeps its handler's address, in two parts. */
+#define GATE64_OFFSET_0_15  0
+#define GATE64_OFFSET_16_63 6
 
 #endif

@@ -44,8 +44,8 @@ static void state_take(struct guest_state *state)
 }
 
 /*
- * Outside of system-management mode an entry does not take it that SMIs are blocked. Processors do not say so; Bochs 2.7
- * does, on a processor that has been started inside VMX.
+ * Outside of system-management mode an entry does not take it that SMIs are blocked. Processors do not say so; Bochs
+ * 2.7 does, on a processor that has been started inside VMX.
  */
 static void blocked_smi_forget(void)
 {

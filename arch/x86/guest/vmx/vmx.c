@@ -125,6 +125,11 @@ static void other_start(void)
     vmx_launch(vcpu, stack);
 }
 
+static uint8_t *shared_page(uint32_t page)
+{
+    return (uint8_t *)hvm_shared_pages() + page * PAGE_BYTES;
+}
+
 /* The tables of traps that are in force, but for the gate of NMIs. Its stack stays the one that it has of its own. */
 static void idt_build(void)
 {
@@ -132,17 +137,14 @@ static void idt_build(void)
         uint16_t limit;
         uint64_t base;
     } pointer;
-    uint16_t *const gate =
-        (uint16_t *)((uint8_t *)hvm_shared_pages() + VMX_SHARED_IDT * PAGE_BYTES +
-                     (size_t)VECTOR_NMI * GATE64_BYTES);
     const uint64_t entry = (uint64_t)vmx_nmi_entry;
+    uint8_t *const gate = shared_page(VMX_SHARED_IDT) + (size_t)VECTOR_NMI * GATE64_BYTES;
 
     asm volatile("sidt %0" : "=m"(pointer));
-    memcpy((uint8_t *)hvm_shared_pages() + VMX_SHARED_IDT * PAGE_BYTES, (const void *)pointer.base,
-           (size_t)pointer.limit + 1);
-    gate[0] = (uint16_t)entry;
-    gate[3] = (uint16_t)(entry >> 16);
-    memcpy(gate + 4, (const uint8_t *)&entry + 4, 4);
+    memcpy(shared_page(VMX_SHARED_IDT), (const void *)pointer.base, (size_t)pointer.limit + 1);
+    memcpy(gate + GATE64_OFFSET_0_15, &entry, sizeof(uint16_t));
+    memcpy(gate + GATE64_OFFSET_16_63, (const uint8_t *)&entry + sizeof(uint16_t),
+           sizeof(entry) - sizeof(uint16_t));
 }
 
 NORETURN void vmx_start(const struct hvm_entry *entry)
@@ -150,8 +152,8 @@ NORETURN void vmx_start(const struct hvm_entry *entry)
     struct vcpu *const first = hvm_vcpu(0);
     uint64_t stack;
 
-    memset((uint8_t *)hvm_shared_pages(), 0, VMX_SHARED * PAGE_BYTES);
-    msr_bitmap_vmx((uint8_t *)hvm_shared_pages() + VMX_SHARED_BITMAP * PAGE_BYTES);
+    memset(hvm_shared_pages(), 0, VMX_SHARED * PAGE_BYTES);
+    msr_bitmap_vmx(shared_page(VMX_SHARED_BITMAP));
     idt_build();
     for (uint32_t number = 1; number < hvm_vcpu_count(); number++) {
         if (hvm_vcpu(number)->is_there && !processor_call(number - 1, other_start)) {
