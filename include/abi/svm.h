@@ -21,6 +21,7 @@
 #define SVM_INTERCEPT_CPUID    (1u << 18)
 #define SVM_INTERCEPT_INVD     (1u << 22)
 #define SVM_INTERCEPT_INVLPGA  (1u << 26)
+#define SVM_INTERCEPT_IO       (1u << 27)
 #define SVM_INTERCEPT_MSR      (1u << 28)
 #define SVM_INTERCEPT_SHUTDOWN (1u << 31)
 #define SVM_INTERCEPT_VMRUN    (1u << 0)
@@ -35,6 +36,7 @@
 #define SVM_EXIT_CPUID    0x72
 #define SVM_EXIT_INVD     0x76
 #define SVM_EXIT_INVLPGA  0x7a
+#define SVM_EXIT_IO       0x7b
 #define SVM_EXIT_MSR      0x7c
 #define SVM_EXIT_SHUTDOWN 0x7f
 #define SVM_EXIT_VMRUN    0x80
@@ -58,6 +60,14 @@
 #define SVM_FLUSH_ALL     1u /* tlb_control */
 
 #define SVM_MSR_WRITE 1u /* SVM_EXIT_MSR, exit_info_1 */
+
+/* SVM_EXIT_IO, exit_info_1: what it is, its bytes, the port. exit_info_2 is rip behind it. */
+#define SVM_IO_IN          0x1u
+#define SVM_IO_STRING      0x4u
+#define SVM_IO_BYTES_SHIFT 4
+#define SVM_IO_BYTES       0x7u
+#define SVM_IO_PORT_SHIFT  16
+#define SVM_IO_MAP_BYTES   0x3000 /* a bit for each port; 1: intercepted */
 
 /* Attributes of a segment: the descriptor's bits 40 to 47, and above them 52 to 55. */
 #define SVM_SEGMENT_LONG 0x200u

@@ -10,6 +10,7 @@
 
 #define EFER_SVME       0x1000u
 #define MSR_VM_CR       0xc0010114u
+#define VM_CR_A20_ON    0x4u  /* DIS_A20M: nobody can have bit 20 of addresses masked */
 #define VM_CR_LOCK      0x8u  /* SVM_OFF stays as it is; writes of both have no effect */
 #define VM_CR_SVM_OFF   0x10u /* SVMDIS */
 #define VM_CR_DEFINED   0x1fu

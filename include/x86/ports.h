@@ -80,6 +80,15 @@
 #define KEYBOARD_BUSY    0x02 /* in the status: it has not taken what was written last */
 #define KEYBOARD_ABSENT  0xff /* what an empty bus reads as */
 #define KEYBOARD_RESET   0xfe
+/* Commands that reach the lines of its output port, one of which is A20 */
+#define KEYBOARD_WRITE_OUTPUT 0xd1 /* with the next byte of data */
+#define KEYBOARD_A20_OFF      0xdd
+#define KEYBOARD_PULSE        0xf0 /* and above: pull lines low whose bits are 0 */
+#define KEYBOARD_OUTPUT_A20   0x02
+
+/* System control port A of the PS/2 */
+#define SYSTEM_CONTROL     0x92
+#define SYSTEM_CONTROL_A20 0x02
 
 /* The chipset's reset control register: RST_CNT in Intel's data sheets of I/O controller hubs. */
 #define PCI_RESET_PORT 0xcf9

@@ -346,6 +346,48 @@ def test_execution_and_page_walks_work_in_memory_of_the_guest(case):
         assert guest.ask_one(f"use-stack {page:#x}") == f"use-stack {UD}"
 
 
+# --- A20 --------------------------------------------------------------------------------------------------------------
+
+# Ports and bytes that switch it off, in the keyboard controller and in the system's control port.
+A20_OFF = {"port-92": ["out 0x92 0"], "command": ["out 0x64 0xdd"], "output-port": ["out 0x64 0xd1", "out 0x60 0xdd"],
+           "word": ["out16 0x92 0"]}
+A20 = 1 << 20
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("way", A20_OFF)
+@pytest.mark.parametrize("mode", MODES)
+def test_a20_cannot_be_switched_off(case, mode, way):
+    """With it off, a guest reaches Berth's code by an address that is its own, and Berth other memory than its own."""
+    with probe(case, mode, memory="255M") as guest:
+        kept = kept_of(guest)
+        outside = Outside(case, guest.vm, kept)
+        # A page of Berth's code or constants, and one of the guest's that differs from it in bit 20.
+        theirs = next(page for page in range(guest.vm.log.base + IMAGE_CODE, outside.end, PAGE)
+                      if not any(start <= page + A20 < end for start, end in kept))
+        mine = theirs + A20
+        guest.ask(f"write {mine:#x} 1")
+        for order in A20_OFF[way]:
+            guest.ask(order)
+        off = guest.ask_one(f"read {mine:#x}") != "read reads 0x1"
+        guest.ask(f"write {mine:#x} {PATTERN:#x}")
+        if mode == "native":
+            assert off, "this does not switch it off: the test shows nothing"
+            return
+        assert not off
+        outside.unchanged([theirs])
+        alive(guest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", MODELS)
+def test_reads_wherever_addresses_reach_come_to_an_end(case, cpu):
+    with probe(case, "hvm", cpu=cpu) as guest:
+        for first, step, count in (1 << 32, 1 << 30, 900), (1 << 32, 1 << 21, 2000), (0xFD << 32, PAGE, 100):
+            assert guest.ask_one(f"far {first:#x} {step:#x} {count}") == f"far done {count:#x}"
+        alive(guest)
+
+
 # --- the end of a guest -----------------------------------------------------------------------------------------------
 
 TRIPLE_FAULT = "hvm: triple fault of the guest on processor 0 at 0x"
@@ -509,6 +551,20 @@ def test_messages_of_every_other_kind(case, mode):
         assert arrivals(guest, 0x10, 2) == 1
         assert started(guest, 0x10, 2)["count"] == 2
         alive(guest)
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="QEMU's processor heeds NMIs while it waits for a start-up message")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_processor_that_waits_to_be_started_heeds_no_nmi(case, mode):
+    """It would run the guest's handler in real mode, and outside of Berth. A real one waits: SDM volume 3A, 9.4."""
+    with probe(case, mode, processors=2) as guest:
+        guest.ask("prepare 0x10 0 1")
+        guest.ask("write 0x8 0x1000000010000000")  # the real-mode vectors 2 and 3: 0x1000:0
+        icr(guest, 1, INIT)
+        for _ in range(3):
+            icr(guest, 1, NMI)
+        assert arrivals(guest, 0x10, 1) == 0
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@
 #define VCPU_PAGES     4
 #define VCPU_OWN_PAGES (VCPU_PAGES - 1)
 /* And for all together: its bitmaps. */
-#define HVM_SHARED_PAGES 2
+#define HVM_SHARED_PAGES 5
 
 /* Lines for the log that wait until a processor prints them: a ring with one writer and one reader at a time. */
 #define VCPU_START_VALID 0x100u

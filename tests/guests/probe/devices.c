@@ -51,7 +51,7 @@ static volatile uint8_t *edu_find(void)
 
 static void put64(volatile uint8_t *registers, uint32_t offset, uint64_t value)
 {
-    *(volatile uint64_t *)(registers + offset) = value;
+    *(volatile uint64_t *)(volatile void *)(registers + offset) = value;
 }
 
 /* 8 bytes to memory, from it. Returns whether it came to an end. */
@@ -62,7 +62,7 @@ static bool transfer(volatile uint8_t *edu, uint64_t memory, bool to_memory)
     put64(edu, EDU_BYTES, sizeof(uint64_t));
     put64(edu, EDU_COMMAND, to_memory ? EDU_START | EDU_TO_MEMORY : EDU_START);
     for (uint32_t i = 0; i < READS_MOST; i++) {
-        if ((*(volatile uint32_t *)(edu + EDU_COMMAND) & EDU_START) == 0) {
+        if ((*(volatile uint32_t *)(volatile void *)(edu + EDU_COMMAND) & EDU_START) == 0) {
             return true;
         }
         __asm__ volatile("pause");

@@ -308,14 +308,14 @@ bool memory_order(const char *line)
         uint64_t at = number(&line);
 
         *(volatile uint64_t *)(uintptr_t)at = number(&line);
-    } else if (word(&line, "write32")) {
-        uint64_t at = number(&line);
-
-        *(volatile uint32_t *)(uintptr_t)at = (uint32_t)number(&line);
     } else if (word(&line, "out")) {
         uint16_t port = (uint16_t)number(&line);
 
         outb(port, (uint8_t)number(&line));
+    } else if (word(&line, "out16")) {
+        uint16_t port = (uint16_t)number(&line);
+
+        __asm__ volatile("outw %0, %1" : : "a"((uint16_t)number(&line)), "Nd"(port));
     } else if (word(&line, "far")) {
         uint64_t at = number(&line);
         uint64_t step = number(&line);

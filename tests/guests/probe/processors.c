@@ -34,12 +34,12 @@ static volatile uint8_t *page(uint64_t vector)
 
 static uint32_t mail(uint64_t vector, unsigned int offset)
 {
-    return *(volatile uint32_t *)(page(vector) + offset);
+    return *(volatile uint32_t *)(volatile void *)(page(vector) + offset);
 }
 
 static void put_mail(uint64_t vector, unsigned int offset, uint16_t value)
 {
-    *(volatile uint16_t *)(page(vector) + offset) = value;
+    *(volatile uint16_t *)(volatile void *)(page(vector) + offset) = value;
 }
 
 /* Keep what the page holds, and put there what a processor is to run. */

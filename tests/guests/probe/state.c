@@ -107,9 +107,12 @@ static void own_segments(void)
     struct {
         uint16_t limit;
         uint64_t base;
-    } __attribute__((packed)) gdtr = {sizeof(segments) - 1, (uintptr_t)segments};
+    } __attribute__((packed)) gdtr;
     uint64_t base = (uintptr_t)&task;
 
+    /* Assigned, not initialised: a constant structure would hold the link-time address. */
+    gdtr.limit = sizeof(segments) - 1;
+    gdtr.base = (uintptr_t)segments;
     set_exception_stack(0);
     task.ports = sizeof(task) << 16;
     segments[TASK_SELECTOR / 8] =

@@ -3,9 +3,11 @@
  */
 #include "svm_state.h"
 
+#include "a20.h"
 #include "abi/svm.h"
 #include "instructions.h"
 #include "log.h"
+#include "mem.h"
 #include "nested.h"
 #include "stop.h"
 #include "x86/paging.h"
@@ -149,6 +151,35 @@ static enum hvm_answer caches_exit(struct vcpu *vcpu, struct vmcb *vmcb)
     return HVM_DONE;
 }
 
+/* The ports that have a say in A20; nobody sends strings there. */
+static enum hvm_answer port_exit(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    const uint64_t info = vmcb->exit_info_1;
+    const uint16_t port = (uint16_t)(info >> SVM_IO_PORT_SHIFT);
+    const unsigned int bytes = info >> SVM_IO_BYTES_SHIFT & SVM_IO_BYTES;
+    uint8_t value[sizeof(uint32_t)];
+
+    vcpu->exits[VMEXIT_OTHER]++;
+    if ((info & SVM_IO_STRING) != 0) {
+        return HVM_GP;
+    }
+    memcpy(value, &vcpu->state.gpr[GPR_AX], sizeof(value));
+    for (unsigned int i = 0; i < bytes && i < sizeof(value); i++) {
+        if ((info & SVM_IO_IN) != 0) {
+            value[i] = port_read8((uint16_t)(port + i));
+        } else if (a20_passes((uint16_t)(port + i), &value[i])) {
+            port_write8((uint16_t)(port + i), value[i]);
+        }
+    }
+    if ((info & SVM_IO_IN) != 0) {
+        vcpu->state.gpr[GPR_AX] = bytes == sizeof(value) ? 0 : vcpu->state.gpr[GPR_AX];
+        memcpy(&vcpu->state.gpr[GPR_AX], value, bytes);
+    }
+    vcpu->state.rip = vmcb->exit_info_2;
+    finish(vmcb, &vcpu->state);
+    return HVM_DONE;
+}
+
 /* Whoever sent it: the others are started anew by the guest, through Berth; the first one begins at the firmware. */
 static NORETURN void init_exit(struct vcpu *vcpu)
 {
@@ -172,6 +203,8 @@ static enum hvm_answer exit_answer(struct vcpu *vcpu, struct vmcb *vmcb)
         return memory_exit(vcpu, vmcb);
     case SVM_EXIT_INVD:
         return caches_exit(vcpu, vmcb);
+    case SVM_EXIT_IO:
+        return port_exit(vcpu, vmcb);
     case SVM_EXIT_INVLPGA:
     case SVM_EXIT_VMRUN:
     case SVM_EXIT_VMLOAD:

@@ -3,6 +3,7 @@
  */
 #include "svm.h"
 
+#include "a20.h"
 #include "abi/linux_entry.h"
 #include "abi/svm.h"
 #include "apic.h"
@@ -50,6 +51,7 @@ static uint64_t efer_allowed(void)
 static void svm_switch_on(const struct vcpu *vcpu)
 {
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
+    msr_write(MSR_VM_CR, msr_read(MSR_VM_CR) | VM_CR_A20_ON);
     msr_write(MSR_VM_HSAVE_PA, vcpu->own_pa + SVM_PAGE_HSAVE * PAGE_BYTES);
     asm volatile("clgi" : : : "memory");
     /* What is loaded on every exit. */
@@ -67,7 +69,12 @@ static struct vmcb *vmcb_begin(struct vcpu *vcpu)
     vmcb->intercept_4 = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD |
                         SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
                         SVM_INTERCEPT_SKINIT;
+    /* A guest that has bit 20 of addresses masked reaches Berth's memory by others than its own. */
+    if ((msr_read(MSR_VM_CR) & VM_CR_A20_ON) == 0) {
+        vmcb->intercept_3 |= SVM_INTERCEPT_IO;
+    }
     vmcb->msr_map_pa = hvm_shared_pages_pa();
+    vmcb->io_map_pa = hvm_shared_pages_pa() + MSR_BITMAP_SVM_BYTES;
     vmcb->asid = 1;
     vmcb->tlb_control = SVM_FLUSH_ALL;
     vmcb->nested_control = SVM_NESTED_PAGING;
@@ -148,6 +155,8 @@ INIT NORETURN void svm_start(const struct hvm_entry *entry)
     struct vcpu *const first = hvm_vcpu(0);
 
     msr_bitmap_svm(hvm_shared_pages());
+    memset((uint8_t *)hvm_shared_pages() + MSR_BITMAP_SVM_BYTES, 0, SVM_IO_MAP_BYTES);
+    a20_ports((uint8_t *)hvm_shared_pages() + MSR_BITMAP_SVM_BYTES);
     processors_rest(svm_started);
     svm_switch_on(first);
     vmcb_kernel(first, vmcb_begin(first), entry);
