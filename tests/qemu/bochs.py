@@ -150,7 +150,12 @@ class Bochs:
         self.process.kill()
         self.process.wait()
         self._screen.terminate()
-        self._screen.wait()
+        try:
+            self._screen.wait(10)
+        except subprocess.TimeoutExpired:
+            # It begins anew when its only client goes, and does not hear it just then.
+            self._screen.kill()
+            self._screen.wait()
         self._output.close()
         os.close(self._ended)
         self.serial.close(self.folder / "serial.log")
