@@ -41,7 +41,7 @@ coverage: $(addprefix $(BUILD)/coverage/,$(UNIT_TESTS))
 	$(Q)for t in $^; do $$t > /dev/null 2>&1 || { echo "$$t failed"; exit 1; }; done
 	$(Q)gcovr --root . --object-directory $(BUILD)/coverage $(addprefix --filter ,$(PURE)) --fail-under-line 90 -s
 
-# make fuzz T=mb2 S=60. Without T: every target for S seconds. fuzz-smoke: each corpus once, and five seconds more.
+# make fuzz T=mb2 S=60. Without T: every target for S seconds. fuzz-smoke: each corpus once, and three seconds more.
 S ?= 60
 T ?=
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -60,12 +60,12 @@ endef
 ## fuzz               libFuzzer: make fuzz T=mb2 S=60; without T every target
 fuzz: $(addprefix $(BUILD)/fuzz/,$(or $(T),$(FUZZ_TARGETS)))
 	$(call run_fuzz,$(or $(T),$(FUZZ_TARGETS)),$(S))
-## fuzz-smoke         every fuzz target for five seconds
+## fuzz-smoke         every fuzz target for three seconds
 FUZZ_SMOKE := $(addprefix fuzz-smoke-,$(FUZZ_TARGETS))
 .PHONY: $(FUZZ_SMOKE)
 fuzz-smoke: $(FUZZ_SMOKE)
 $(FUZZ_SMOKE): fuzz-smoke-%: $(BUILD)/fuzz/%
-	$(call run_fuzz,$*,5)
+	$(call run_fuzz,$*,3)
 
 -include $(HOST_OBJECTS:.o=.d) $(COV_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d)
 -include $(wildcard $(foreach kind,host coverage,$(BUILD)/$(kind)/tests/unit/*.d) $(BUILD)/fuzz/tests/fuzz/*.d)

@@ -14,8 +14,6 @@
 
 #define SVM_FEATURE_NESTED 0x1u
 
-#define VM_CR_SVM_OFF 0x10u /* SVMDIS */
-
 /* Intercepts: the double words at offsets 0xc and 0x10. */
 #define SVM_INTERCEPT_INIT     (1u << 3)
 #define SVM_INTERCEPT_CPUID    (1u << 18)
@@ -52,12 +50,16 @@
 /* SVM_EXIT_NPF, exit_info_1: a page fault's error code, and what was being accessed. */
 #define SVM_NPF_TABLE (1ULL << 33) /* a page table of the guest */
 
+#define SVM_EVENT_TYPE      (7ULL << 8)
+#define SVM_EVENT_SOFTWARE  (4ULL << 8) /* INT n */
 #define SVM_EVENT_EXCEPTION (3ULL << 8)
 #define SVM_EVENT_ERROR     (1ULL << 11)
 #define SVM_EVENT_VALID     (1ULL << 31)
 
-#define SVM_NESTED_PAGING 1u
-#define SVM_FLUSH_ALL     1u /* tlb_control */
+#define SVM_FEATURE_INVLPGB (1u << 24) /* CPUID 0x8000000a, edx */
+#define SVM_NESTED_PAGING   1u
+#define SVM_NESTED_INVLPGB  (1u << 7)
+#define SVM_FLUSH_ALL       1u /* tlb_control */
 
 #define SVM_MSR_WRITE 1u /* SVM_EXIT_MSR, exit_info_1 */
 

@@ -52,6 +52,9 @@
 #define APIC_BUSY   UC(0x01000) /* read: not sent yet */
 #define APIC_ASSERT UC(0x04000)
 
+/* How often delivery is looked for: far more than any message takes, which is some microseconds. */
+#define APIC_SEND_READS_MOST 100000
+
 /* The id that means all: no processor's own. */
 #define APIC_ID_ALL   UC(0xff)
 #define X2APIC_ID_ALL UC(0xffffffff)

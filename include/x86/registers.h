@@ -51,12 +51,17 @@
 
 #define MXCSR_DEFAULT 0x1f80 /* all exceptions masked */
 
-#define MSR_EFER   UC(0xc0000080)
-#define EFER_SCE   UC(0x1)
-#define EFER_LME   UC(0x100)
-#define EFER_LMA   UC(0x400)
-#define EFER_NXE   UC(0x800)
-#define EFER_FFXSR UC(0x4000)
+#define MSR_EFER     UC(0xc0000080)
+#define EFER_SCE     UC(0x1)
+#define EFER_LME     UC(0x100)
+#define EFER_LMA     UC(0x400)
+#define EFER_NXE     UC(0x800)
+#define EFER_FFXSR   UC(0x4000)
+#define EFER_TCE     UC(0x8000)
+#define EFER_MCOMMIT UC(0x20000)
+#define EFER_INTWB   UC(0x40000)
+#define EFER_UAIE    UC(0x100000)
+#define EFER_AIBRSE  UC(0x200000)
 
 #define MSR_FS_BASE UC(0xc0000100)
 #define MSR_GS_BASE UC(0xc0000101)
@@ -129,10 +134,16 @@
 #define CPUID_EXT_FEATURE       UC(0x80000001)
 #define CPUID_EXT_POWER         UC(0x80000007)
 #define CPUID_EXT_ADDRESS       UC(0x80000008)
+#define CPUID_EXT_MCOMMIT_BIT   8  /* 0x80000008, ebx */
+#define CPUID_EXT_INTWB_BIT     13 /* 0x80000008, ebx */
+#define CPUID_EXT_FEATURE_2     UC(0x80000021)
+#define CPUID_EXT_UAI_BIT       7  /* 0x80000021, eax */
+#define CPUID_EXT_AIBRS_BIT     8  /* 0x80000021, eax */
 #define CPUID_EXT_NX_BIT        20 /* 0x80000001, edx */
 #define CPUID_EXT_1GIB_BIT      26 /* 0x80000001, edx */
 #define CPUID_EXT_SYSCALL_BIT   11 /* 0x80000001, edx */
 #define CPUID_EXT_FFXSR_BIT     25 /* 0x80000001, edx */
+#define CPUID_EXT_TCE_BIT       17 /* 0x80000001, ecx */
 #define CPUID_EXT_LM_BIT        29 /* 0x80000001, edx */
 #define CPUID_EXT_INVARIANT_BIT                                                                    \
     8 /* 0x80000007, edx: the time-stamp counter never changes its speed */

@@ -420,7 +420,7 @@ static void test_rip_wraps_as_the_mode_wants(void **state)
         const struct insn insn = decoded("\x0f\xa2\x90", 3, rows[i].bits);
         struct guest_state guest = {.code_bits = rows[i].bits, .rip = rows[i].from};
 
-        insn_pass(&insn, &guest);
+        insn_pass(insn.length, &guest);
         assert_int_equal(guest.rip, rows[i].to);
     }
 }
@@ -432,7 +432,7 @@ static void test_the_resume_flag_is_cleared(void **state)
     struct guest_state guest = {.code_bits = 64, .rflags = EFLAGS_RF | EFLAGS_IF | EFLAGS_MBS};
 
     (void)state;
-    insn_pass(&insn, &guest);
+    insn_pass(insn.length, &guest);
     assert_int_equal(guest.rflags, EFLAGS_IF | EFLAGS_MBS);
 }
 

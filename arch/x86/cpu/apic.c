@@ -9,9 +9,6 @@
 #include "x86/paging.h"
 #include "x86/registers.h"
 
-/* Far more than any message takes, which is some microseconds. */
-#define SEND_READS_MOST 100000
-
 static bool x2apic;
 static volatile uint32_t *page;
 static bool used;
@@ -43,6 +40,11 @@ bool local_apic_is_used(void)
     return used;
 }
 
+bool local_apic_in_x2apic_mode(void)
+{
+    return x2apic;
+}
+
 static uint32_t register_read(uint32_t offset)
 {
     return x2apic ? (uint32_t)msr_read(MSR_X2APIC(offset)) : page[offset / sizeof(*page)];
@@ -69,11 +71,6 @@ void local_apic_open(uint8_t vector)
     register_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLED | vector);
 }
 
-void local_apic_close(void)
-{
-    register_write(APIC_SPURIOUS, APIC_SPURIOUS_RESET);
-}
-
 void local_apic_end(void)
 {
     register_write(APIC_EOI, 0);
@@ -81,7 +78,7 @@ void local_apic_end(void)
 
 static void wait_sent(void)
 {
-    for (uint32_t i = 0; i < SEND_READS_MOST && (register_read(APIC_COMMAND) & APIC_BUSY) != 0;
+    for (uint32_t i = 0; i < APIC_SEND_READS_MOST && (register_read(APIC_COMMAND) & APIC_BUSY) != 0;
          i++) {
         processor_pause();
     }

@@ -133,6 +133,11 @@ void processor_state_adopt(const struct processor_state *wanted)
         }
         __atomic_clear(&changing, __ATOMIC_RELEASE);
     }
+    processor_control_adopt(wanted);
+}
+
+void processor_control_adopt(const struct processor_state *wanted)
+{
     msr_write(MSR_EFER, wanted->efer);
     cr4_write(wanted->cr4);
     cr0_write(wanted->cr0);

@@ -376,6 +376,8 @@ INIT void processors_rest(processor_work_fn *work)
         return;
     }
     start_page_fill();
+    /* In whichever mode the guest has put their APICs, they stay. */
+    processors_start_info.x2apic = false;
     for (uint32_t i = 0; i < listed->count; i++) {
         processor_at(i)->work = work;
         local_apic_send(listed->apic_ids[i], APIC_INIT | APIC_ASSERT);
@@ -389,6 +391,16 @@ INIT void processors_lend(void)
 
 /* --- on any processor ------------------------------------------------------------------------ */
 
+/* INIT takes them out of a guest. Not the first one: it would begin at the firmware; it stops when it exits. */
+static void guests_interrupt(uint32_t self)
+{
+    for (uint32_t i = 0; i < listed->count; i++) {
+        if (listed->apic_ids[i] != self && has_stacks(i)) {
+            local_apic_send(listed->apic_ids[i], APIC_INIT | APIC_ASSERT);
+        }
+    }
+}
+
 /*
  * Nobody gets this who is not known to have stacks for it: a message to all would reach those that are being started,
  * and those that no list names.
@@ -399,10 +411,15 @@ void processors_freeze(void)
     uint32_t expected = 0;
 
     __atomic_store_n(&processors_stopping, true, __ATOMIC_RELEASE);
-    if (listed == NULL || resting || apic.x2apic != processors_start_info.x2apic) {
+    if (listed == NULL || apic.x2apic != local_apic_in_x2apic_mode()) {
         return;
     }
     const uint32_t self = local_apic_id();
+
+    if (resting) {
+        guests_interrupt(self);
+        return;
+    }
 
     if (self != first_processor.apic_id) {
         local_apic_send(first_processor.apic_id, APIC_NMI | APIC_ASSERT);
@@ -557,6 +574,11 @@ static NORETURN void wait_for_work(struct processor *self)
 NORETURN void processor_main(struct processor *self)
 {
     tables_load(self);
+    if (resting) {
+        /* A guest has started it: memory types and the APIC are the guest's by now. */
+        processor_control_adopt(&first_processor.state);
+        wait_for_work(self);
+    }
     processor_state_adopt(&first_processor.state);
     processor_state_read(&self->state);
     self->differs = !processor_state_equal(&self->state, &first_processor.state);

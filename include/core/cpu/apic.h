@@ -21,8 +21,9 @@ struct local_apic local_apic_detect(void);
 /* Use an APIC like that one from now on. Its page has been mapped as a device, unless it is in x2APIC mode. */
 void local_apic_use(const struct local_apic *apic);
 
-/* Has that been called? */
+/* Has that been called? With one in x2APIC mode? */
 bool local_apic_is_used(void);
+bool local_apic_in_x2apic_mode(void);
 
 /* All of the following need local_apic_use() before. */
 
@@ -30,8 +31,6 @@ uint32_t local_apic_id(void);
 
 /* Let it take interrupts; unwanted ones come as `vector`, too, and want no end. */
 void local_apic_open(uint8_t vector);
-/* As it is behind a reset: what local_apic_open() has changed. */
-void local_apic_close(void);
 /* The end of an interrupt. */
 void local_apic_end(void);
 

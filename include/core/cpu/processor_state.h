@@ -36,4 +36,7 @@ bool processor_state_equal(const struct processor_state *a, const struct process
  */
 void processor_state_adopt(const struct processor_state *wanted);
 
+/* Of that the control registers and EFER alone: where memory types are a guest's. */
+void processor_control_adopt(const struct processor_state *wanted);
+
 #endif

@@ -23,9 +23,11 @@
 /* And for all together: its bitmaps. */
 #define HVM_SHARED_PAGES 5
 
-/* Lines for the log that wait until a processor prints them: a ring with one writer and one reader at a time. */
+/* struct vcpu, start_vector */
 #define VCPU_START_VALID 0x100u
+#define VCPU_STARTED     0x200u
 
+/* Lines for the log that wait until a processor prints them: a ring with one writer and one reader at a time. */
 #define VCPU_LINES      8
 #define VCPU_LINE_BYTES 320
 
@@ -60,7 +62,7 @@ struct vcpu {
     struct vcpu_code code;
     struct msr_context msrs;
 
-    /* Written by who sends a start-up message: 0, or VCPU_START_VALID and the vector. */
+    /* By who sends a start-up message, and by who starts: 0, VCPU_START_VALID and the vector, or VCPU_STARTED. */
     uint32_t start_vector;
     uint64_t started_tsc; /* VMX: when the last one came */
     /* As the guest set its APIC's logical destination and model. */
@@ -104,6 +106,9 @@ enum hvm_answer hvm_memory(struct vcpu *vcpu, uint64_t gpa, enum nested_access a
 /* A triple fault. */
 NORETURN void hvm_shutdown(struct vcpu *vcpu);
 
+/* The machine restarts, because the guest did what only that can follow. */
+NORETURN void hvm_start_over(const char *why);
+
 /* What a world switch cannot go on after. */
 NORETURN void hvm_fail(struct vcpu *vcpu, const char *what, uint64_t code);
 
@@ -112,6 +117,9 @@ void hvm_line(struct vcpu *vcpu, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Before going on in the guest: print what is waiting, if nobody else is printing. */
 void hvm_lines_print(struct vcpu *vcpu);
+
+/* This processor was printing, perhaps, when it was told to start anew: others may print now. */
+void hvm_lines_forget(const struct vcpu *vcpu);
 
 static inline bool hvm_has_lines(const struct vcpu *vcpu)
 {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "guest_state.h"
+#include "x86/registers.h"
 
 #define INSN_BYTES_MOST 15
 
@@ -79,7 +80,16 @@ struct insn_effect {
  */
 struct insn_effect insn_execute(const struct insn *insn, uint64_t old, struct guest_state *guest);
 
-/* Put rip behind the instruction. */
-void insn_pass(const struct insn *insn, struct guest_state *guest);
+/*
+ * Put rip behind an instruction of so many bytes. In 16-bit code, too, it has 32 bits: the segment's limit decides, not
+ * the width of the code.
+ */
+static inline void insn_pass(uint32_t length, struct guest_state *guest)
+{
+    const uint64_t next = guest->rip + length;
+
+    guest->rip = guest->code_bits == 64 ? next : (uint32_t)next;
+    guest->rflags &= ~EFLAGS_RF;
+}
 
 #endif

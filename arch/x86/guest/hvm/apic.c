@@ -26,15 +26,24 @@ static volatile uint32_t *page_register(uint32_t offset)
     return (volatile uint32_t *)physmap_low(page) + offset / sizeof(uint32_t);
 }
 
+/* Before the next message: until the one before has left, or seems never to. */
+static void wait_sent(volatile const uint32_t *command)
+{
+    for (uint32_t i = 0; i < APIC_SEND_READS_MOST && (*command & APIC_BUSY) != 0; i++) {
+        processor_pause();
+    }
+}
+
 /* A message as the guest wrote it: bits 63:32 are written first. */
 static void send(uint64_t icr)
 {
     if (is_x2apic()) {
         msr_write(MSR_X2APIC(APIC_COMMAND), icr);
-    } else {
-        *page_register(APIC_COMMAND_HIGH) = (uint32_t)(icr >> 32);
-        *page_register(APIC_COMMAND) = (uint32_t)icr;
+        return;
     }
+    wait_sent(page_register(APIC_COMMAND));
+    *page_register(APIC_COMMAND_HIGH) = (uint32_t)(icr >> 32);
+    *page_register(APIC_COMMAND) = (uint32_t)icr;
 }
 
 static void send_to(const struct vcpu *target, uint32_t command)
@@ -57,8 +66,7 @@ static void address_of(const struct vcpu *vcpu, bool x2apic, struct ipi_address 
 static void init_send(struct vcpu *target)
 {
     if (target->number == 0) {
-        log_warning("hvm: the guest sent INIT to the first processor: the machine starts over");
-        machine_leave(EXIT_RESTART);
+        hvm_start_over("the guest sent INIT to the first processor");
     }
     __atomic_store_n(&target->start_vector, 0, __ATOMIC_RELEASE);
     send_to(target, APIC_INIT | APIC_ASSERT);
@@ -110,19 +118,27 @@ enum hvm_answer hvm_ipi(struct vcpu *vcpu, uint64_t icr)
             start_send(target, ipi.vector);
         }
     }
+    if (!x2apic) {
+        *page_register(APIC_COMMAND_HIGH) = (uint32_t)(icr >> 32); /* as the guest left it */
+    }
     return HVM_DONE;
 }
 
 uint32_t hvm_apic_read(uint64_t gpa)
 {
-    return *page_register(gpa & APIC_PAGE & ~3ULL);
+    return is_x2apic() ? UINT32_MAX : *page_register(gpa & APIC_PAGE & ~3ULL);
 }
 
 enum hvm_answer hvm_apic_write(struct vcpu *vcpu, uint64_t gpa, uint32_t value)
 {
     const uint32_t offset = gpa & APIC_PAGE;
 
+    if (is_x2apic()) {
+        return HVM_DONE; /* the page is nobody's then */
+    }
     switch (offset) {
+    case APIC_ID: /* by it Berth sends to processors, and finds their stacks */
+        return HVM_DONE;
     case APIC_COMMAND:
         return hvm_ipi(vcpu, (uint64_t)*page_register(APIC_COMMAND_HIGH) << 32 | value);
     case APIC_LOGICAL_ID:

@@ -8,6 +8,7 @@
 #include "cpuid_filter.h"
 #include "hvm_state.h"
 #include "instructions.h"
+#include "log_lock.h"
 #include "mem.h"
 #include "msr_filter.h"
 #include "stop.h"
@@ -246,7 +247,9 @@ enum hvm_answer hvm_hypercall(struct vcpu *vcpu)
 
 /* --- memory that is not there ---------------------------------------------------------------- */
 
-/* Do what writes to the APIC, or leave out what writes to nothing: it reads ones there. */
+/*
+ * Do what writes to the APIC, or leave out what writes to nothing: it reads ones there. What only reads is passed over.
+ */
 static enum hvm_answer write_do(struct vcpu *vcpu, uint64_t gpa, bool is_apic)
 {
     uint8_t bytes[INSN_BYTES_MOST];
@@ -262,7 +265,7 @@ static enum hvm_answer write_do(struct vcpu *vcpu, uint64_t gpa, bool is_apic)
         insn_execute(&insn, is_apic && insn.operation > INSN_MOVS ? hvm_apic_read(gpa) : UINT64_MAX,
                      &vcpu->state);
     if (is_apic && effect.writes) {
-        return hvm_apic_write(vcpu, gpa, (uint32_t)effect.value) == HVM_GP ? HVM_GP : HVM_AGAIN;
+        hvm_apic_write(vcpu, gpa, (uint32_t)effect.value);
     }
     return HVM_AGAIN;
 }
@@ -324,6 +327,7 @@ static void state_report(const struct vcpu *vcpu)
 NORETURN void hvm_shutdown(struct vcpu *vcpu)
 {
     vcpu->exits[VMEXIT_SHUTDOWN]++;
+    log_lock_seize();
     log_error("hvm: triple fault of the guest on processor %u at 0x%lx - %s", vcpu->number,
               vcpu->state.rip,
               hvm_halts_on_shutdown() ? "see the guest's own log"
@@ -335,8 +339,16 @@ NORETURN void hvm_shutdown(struct vcpu *vcpu)
     machine_leave(EXIT_RESTART);
 }
 
+NORETURN void hvm_start_over(const char *why)
+{
+    log_lock_seize();
+    log_warning("hvm: %s: the machine starts over", why);
+    machine_leave(EXIT_RESTART);
+}
+
 NORETURN void hvm_fail(struct vcpu *vcpu, const char *what, uint64_t code)
 {
+    log_lock_seize();
     log_error("hvm: processor %u: %s (0x%lx) - report this with the lines below", vcpu->number,
               what, code);
     state_report(vcpu);

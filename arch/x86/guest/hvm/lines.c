@@ -8,7 +8,7 @@
 
 #include "format.h"
 
-static bool printing;
+static uint32_t printing; /* 1 and the number of the processor that does; 0: nobody */
 
 void hvm_line(struct vcpu *vcpu, enum log_level level, const char *format, ...)
 {
@@ -41,7 +41,10 @@ static void print_of(struct vcpu_lines *lines)
 
 void hvm_lines_print(struct vcpu *vcpu)
 {
-    if (__atomic_test_and_set(&printing, __ATOMIC_ACQUIRE)) {
+    uint32_t nobody = 0;
+
+    if (!__atomic_compare_exchange_n(&printing, &nobody, 1 + vcpu->number, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED)) {
         return;
     }
     for (uint32_t number = 0; number < hvm_vcpu_count(); number++) {
@@ -51,5 +54,12 @@ void hvm_lines_print(struct vcpu *vcpu)
         log_warning("hvm: %u lines of processor %u are lost", vcpu->lines.lost, vcpu->number);
         vcpu->lines.lost = 0;
     }
-    __atomic_clear(&printing, __ATOMIC_RELEASE);
+    __atomic_store_n(&printing, 0, __ATOMIC_RELEASE);
+}
+
+void hvm_lines_forget(const struct vcpu *vcpu)
+{
+    uint32_t self = 1 + vcpu->number;
+
+    __atomic_compare_exchange_n(&printing, &self, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }

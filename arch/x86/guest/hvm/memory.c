@@ -126,16 +126,23 @@ static INIT uint64_t top_of(const struct memmap *map)
     return top;
 }
 
-/* With other processors it is in use already. */
+/*
+ * Its page is mapped in any case, even while it is off or in x2APIC mode: the guest may switch it on, or to xAPIC mode.
+ * With other processors it is in use already.
+ */
 static INIT bool apic_ready(const struct local_apic *apic)
 {
-    if (!apic->on || local_apic_is_used()) {
+    const bool is_mapped = local_apic_is_used() && !apic->x2apic;
+
+    if (apic->registers.pa == 0) {
         return true;
     }
-    if (!apic->x2apic && !page_tables_add_device(apic->registers)) {
+    if (!is_mapped && !page_tables_add_device(apic->registers)) {
         return false;
     }
-    local_apic_use(apic);
+    if (apic->on && !local_apic_is_used()) {
+        local_apic_use(apic);
+    }
     return true;
 }
 
@@ -182,7 +189,7 @@ INIT struct status hvm_take_memory(const struct hvm_request *wanted)
         .has_1gib_pages = wanted->caps->has_1gib_pages,
         .physical_bits = wanted->caps->physical_bits,
         .top = top_of(wanted->map),
-        .has_apic_page = wanted->format == NESTED_NPT && apic.on,
+        .has_apic_page = wanted->format == NESTED_NPT && apic.registers.pa != 0,
         .apic_page = apic.registers,
         .types = types_find(wanted->caps->physical_bits),
     };

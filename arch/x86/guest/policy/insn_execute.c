@@ -196,7 +196,7 @@ static struct insn_effect string(const struct insn *insn, struct width width,
     uint64_t *count = &guest->gpr[GPR_CX];
 
     if (insn->repeats && !(*count & count_mask)) {
-        insn_pass(insn, guest);
+        insn_pass(insn->length, guest);
         return (struct insn_effect){false, 0};
     }
     advance(insn, GPR_DI, guest);
@@ -207,19 +207,10 @@ static struct insn_effect string(const struct insn *insn, struct width width,
         write_part(count, *count - 1, insn->address_bytes);
     }
     if (!insn->repeats || !(*count & count_mask)) {
-        insn_pass(insn, guest);
+        insn_pass(insn->length, guest);
     }
     return (struct insn_effect){true,
                                 insn->operation == INSN_STOS ? guest->gpr[GPR_AX] & width.mask : 0};
-}
-
-/* In 16-bit code, too, rip has 32 bits: the segment's limit decides, not the width of the code. */
-void insn_pass(const struct insn *insn, struct guest_state *guest)
-{
-    const uint64_t next = guest->rip + insn->length;
-
-    guest->rip = guest->code_bits == 64 ? next : (uint32_t)next;
-    guest->rflags &= ~EFLAGS_RF;
 }
 
 static uint64_t operand_of(const struct insn *insn, struct width width,
@@ -254,7 +245,7 @@ struct insn_effect insn_execute(const struct insn *insn, uint64_t old, struct gu
     struct width width;
 
     if (insn->operation < INSN_MOV) {
-        insn_pass(insn, guest);
+        insn_pass(insn->length, guest);
         return effect;
     }
     width = width_of(insn->width_bytes);
@@ -266,6 +257,6 @@ struct insn_effect insn_execute(const struct insn *insn, uint64_t old, struct gu
     } else {
         effect = modify(insn, old & width.mask, width, guest);
     }
-    insn_pass(insn, guest);
+    insn_pass(insn->length, guest);
     return effect;
 }

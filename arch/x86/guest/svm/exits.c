@@ -10,6 +10,7 @@
 #include "mem.h"
 #include "nested.h"
 #include "stop.h"
+#include "svm_exit.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
 #include "x86/vectors.h"
@@ -63,33 +64,6 @@ static void finish(struct vmcb *vmcb, const struct guest_state *state)
     }
 }
 
-/* What the processor itself writes, to mark a table's entry or to push an event's frame, cannot be left out. */
-static enum nested_access access_of(uint64_t error_code, bool is_event)
-{
-    if ((error_code & SVM_NPF_TABLE) != 0 || ((error_code & PF_WRITE) != 0 && is_event)) {
-        return NESTED_WALK;
-    }
-    if ((error_code & PF_EXECUTE) != 0) {
-        return NESTED_EXECUTE;
-    }
-    return (error_code & PF_WRITE) != 0 ? NESTED_WRITE : NESTED_READ;
-}
-
-/* Which instruction an exit is for; INSN_OTHER: none that is answered. */
-static enum insn_operation operation_of(const struct vmcb *vmcb)
-{
-    switch (vmcb->exit_code) {
-    case SVM_EXIT_CPUID:
-        return INSN_CPUID;
-    case SVM_EXIT_VMMCALL:
-        return INSN_VMMCALL;
-    case SVM_EXIT_MSR:
-        return vmcb->exit_info_1 == SVM_MSR_WRITE ? INSN_WRMSR : INSN_RDMSR;
-    default:
-        return INSN_OTHER;
-    }
-}
-
 static enum hvm_answer instruction_do(struct vcpu *vcpu, enum insn_operation operation)
 {
     switch (operation) {
@@ -119,10 +93,7 @@ static enum hvm_answer instruction_exit(struct vcpu *vcpu, struct vmcb *vmcb,
         answer = HVM_DONE;
     }
     if (answer == HVM_DONE) {
-        vcpu->state.rip += length;
-        if (vcpu->state.code_bits != 64) {
-            vcpu->state.rip = (uint32_t)vcpu->state.rip;
-        }
+        insn_pass(length, &vcpu->state);
         finish(vmcb, &vcpu->state);
     }
     return answer;
@@ -131,11 +102,12 @@ static enum hvm_answer instruction_exit(struct vcpu *vcpu, struct vmcb *vmcb,
 static enum hvm_answer memory_exit(struct vcpu *vcpu, struct vmcb *vmcb)
 {
     const uint64_t rip = vcpu->state.rip;
+    const uint64_t count = vcpu->state.gpr[GPR_CX];
     const bool is_event = (vmcb->exit_interrupt & SVM_EVENT_VALID) != 0;
     const enum hvm_answer answer =
-        hvm_memory(vcpu, vmcb->exit_info_2, access_of(vmcb->exit_info_1, is_event));
+        hvm_memory(vcpu, vmcb->exit_info_2, svm_access_of(vmcb->exit_info_1, is_event));
 
-    if (vcpu->state.rip != rip) {
+    if (vcpu->state.rip != rip || vcpu->state.gpr[GPR_CX] != count) {
         finish(vmcb, &vcpu->state);
     }
     return answer;
@@ -146,7 +118,7 @@ static enum hvm_answer caches_exit(struct vcpu *vcpu, struct vmcb *vmcb)
 {
     vcpu->exits[VMEXIT_OTHER]++;
     asm volatile("wbinvd" : : : "memory");
-    vcpu->state.rip += INVD_BYTES;
+    insn_pass(INVD_BYTES, &vcpu->state);
     finish(vmcb, &vcpu->state);
     return HVM_DONE;
 }
@@ -176,6 +148,7 @@ static enum hvm_answer port_exit(struct vcpu *vcpu, struct vmcb *vmcb)
         memcpy(&vcpu->state.gpr[GPR_AX], value, bytes);
     }
     vcpu->state.rip = vmcb->exit_info_2;
+    vcpu->state.rflags &= ~EFLAGS_RF;
     finish(vmcb, &vcpu->state);
     return HVM_DONE;
 }
@@ -183,17 +156,21 @@ static enum hvm_answer port_exit(struct vcpu *vcpu, struct vmcb *vmcb)
 /* Whoever sent it: the others are started anew by the guest, through Berth; the first one begins at the firmware. */
 static NORETURN void init_exit(struct vcpu *vcpu)
 {
+    uint32_t started = VCPU_STARTED;
+
     vcpu->exits[VMEXIT_INIT]++;
     if (vcpu->number == 0) {
-        log_warning("hvm: INIT came to the first processor: the machine starts over");
-        machine_leave(EXIT_RESTART);
+        hvm_start_over("INIT came to the first processor");
     }
+    /* Not from a guest's message: its vector, if there is one, was for the last start. */
+    __atomic_compare_exchange_n(&vcpu->start_vector, &started, 0, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
     svm_wait_for_init();
 }
 
 static enum hvm_answer exit_answer(struct vcpu *vcpu, struct vmcb *vmcb)
 {
-    const enum insn_operation operation = operation_of(vmcb);
+    const enum insn_operation operation = svm_operation_of(vmcb->exit_code, vmcb->exit_info_1);
 
     if (operation != INSN_OTHER) {
         return instruction_exit(vcpu, vmcb, operation);
@@ -225,18 +202,16 @@ static enum hvm_answer exit_answer(struct vcpu *vcpu, struct vmcb *vmcb)
     }
 }
 
-/*
- * An event that was being delivered when the exit came is delivered again: APM volume 2, section 15.7.2. Of an exit in
- * the midst of one the answer is never to give the guest an exception.
- */
+/* What the guest gets with the next entry. */
 static void exit_finish(struct vmcb *vmcb, enum hvm_answer answer)
 {
-    vmcb->event =
-        (vmcb->exit_interrupt & SVM_EVENT_VALID) != 0 ? vmcb->exit_interrupt : vmcb->event;
     if (answer == HVM_UD) {
         vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | VECTOR_UD;
     } else if (answer == HVM_GP) {
         vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | SVM_EVENT_ERROR | VECTOR_GP;
+    }
+    if ((vmcb->exit_interrupt & SVM_EVENT_VALID) != 0) {
+        vmcb->event = svm_event_next(vmcb->exit_interrupt, vmcb->event);
     }
     vmcb->tlb_control = 0;
 }
@@ -250,7 +225,7 @@ NORETURN void svm_loop(struct vcpu *vcpu)
     for (;;) {
         svm_switch(vcpu, vmcb_pa, host_pa);
         if (processors_are_stopping()) {
-            processor_halt();
+            svm_wait_for_init(); /* and let SMIs come */
         }
         state_take(vcpu, vmcb);
         vmcb->event = 0;

@@ -3,6 +3,8 @@
  */
 #include "svm.h"
 
+#include <stddef.h>
+
 #include "a20.h"
 #include "abi/linux_entry.h"
 #include "abi/svm.h"
@@ -35,15 +37,34 @@ INIT struct hvm_support svm_support(void)
     return support;
 }
 
-/* Bits that a guest may set in EFER: what there is of them, but SVME. */
+/* Bits that a guest may set in EFER: those that CPUID tells of, but SVME. APM volume 2, section 3.1.7. */
 static uint64_t efer_allowed(void)
 {
-    const uint32_t features = cpuid(CPUID_EXT_FEATURE).edx;
+    const struct cpuid_leaf features = cpuid(CPUID_EXT_FEATURE);
+    const uint32_t addresses = cpuid(CPUID_EXT_ADDRESS).ebx;
+    const uint32_t further =
+        cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_FEATURE_2 ? cpuid(CPUID_EXT_FEATURE_2).eax : 0;
+    const struct {
+        uint64_t efer;
+        uint32_t told;
+        unsigned int bit;
+    } bits[] = {
+        {EFER_SCE, features.edx, CPUID_EXT_SYSCALL_BIT},
+        {EFER_NXE, features.edx, CPUID_EXT_NX_BIT},
+        {EFER_FFXSR, features.edx, CPUID_EXT_FFXSR_BIT},
+        {EFER_TCE, features.ecx, CPUID_EXT_TCE_BIT},
+        {EFER_MCOMMIT, addresses, CPUID_EXT_MCOMMIT_BIT},
+        {EFER_INTWB, addresses, CPUID_EXT_INTWB_BIT},
+        {EFER_UAIE, further, CPUID_EXT_UAI_BIT},
+        {EFER_AIBRSE, further, CPUID_EXT_AIBRS_BIT},
+    };
     uint64_t allowed = EFER_LME | EFER_LMA;
 
-    allowed |= (features >> CPUID_EXT_SYSCALL_BIT & 1) != 0 ? EFER_SCE : 0;
-    allowed |= (features >> CPUID_EXT_NX_BIT & 1) != 0 ? EFER_NXE : 0;
-    allowed |= (features >> CPUID_EXT_FFXSR_BIT & 1) != 0 ? EFER_FFXSR : 0;
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        if ((bits[i].told >> bits[i].bit & 1) != 0) {
+            allowed |= bits[i].efer;
+        }
+    }
     return allowed;
 }
 
@@ -78,6 +99,9 @@ static struct vmcb *vmcb_begin(struct vcpu *vcpu)
     vmcb->asid = 1;
     vmcb->tlb_control = SVM_FLUSH_ALL;
     vmcb->nested_control = SVM_NESTED_PAGING;
+    if ((cpuid(CPUID_EXT_SVM_FEATURES).edx & SVM_FEATURE_INVLPGB) != 0) {
+        vmcb->nested_control |= SVM_NESTED_INVLPGB;
+    }
     vmcb->nested_cr3 = hvm_nested_root_pa();
     vmcb->rflags = EFLAGS_MBS;
     vmcb->dr6 = DR6_INITIAL;
@@ -110,6 +134,8 @@ static void vmcb_real_mode(struct vcpu *vcpu, struct vmcb *vmcb, uint8_t vector)
     vmcb->cr0 = CR0_ET;
     vmcb->efer = EFER_SVME;
     vcpu->state.gpr[GPR_DX] = cpuid(CPUID_FEATURE).eax;
+    vcpu->logical_id = 0;
+    vcpu->cluster_model = false;
 }
 
 /* What Linux wants: boot.rst, "64-bit Boot Protocol" and "32-bit Boot Protocol". */
@@ -139,11 +165,14 @@ static INIT void vmcb_kernel(struct vcpu *vcpu, struct vmcb *vmcb, const struct 
 static void svm_started(void)
 {
     struct vcpu *const vcpu = hvm_vcpu(this_processor()->number);
-    const uint32_t start = __atomic_load_n(&vcpu->start_vector, __ATOMIC_ACQUIRE);
+    uint32_t start = __atomic_load_n(&vcpu->start_vector, __ATOMIC_ACQUIRE);
 
-    local_apic_close();
+    hvm_lines_forget(vcpu);
     svm_switch_on(vcpu);
-    if ((start & VCPU_START_VALID) == 0) {
+    /* Each vector is good for one start. */
+    if ((start & VCPU_START_VALID) == 0 ||
+        !__atomic_compare_exchange_n(&vcpu->start_vector, &start, VCPU_STARTED, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         svm_wait_for_init();
     }
     vmcb_real_mode(vcpu, vmcb_begin(vcpu), (uint8_t)start);

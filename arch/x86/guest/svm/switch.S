@@ -6,7 +6,8 @@
  * LIVE     the stack: rdx, rdi, then what the ABI wants kept; in the guest nothing else of Berth's is
  * OUT      the guest's general registers in struct vcpu, but for rax and rsp, which are in the VMCB; GIF is clear,
  *          fs, gs, tr and ldtr are Berth's
- * CLOBBERS all that the ABI lets a function clobber
+ * CLOBBERS all that the ABI lets a function clobber. x87, vector registers, XCR0, CR2 and DR0 to DR3 are the guest's at
+ *          any time: nothing of Berth's uses them
  * FAIL     never: a VMCB that the processor refuses is an exit, too
  * Source   AMD APM volume 2, sections 15.5 (VMRUN), 15.6 (#VMEXIT), 15.14 (GIF)
  */
@@ -62,7 +63,6 @@ svm_switch:
         mov     %rax, GUEST_RDI(%rdi)
         pop     %rax
         vmload  %rax
-        cld
         add     $8, %rsp
         pop     %r15
         pop     %r14
@@ -76,7 +76,10 @@ svm_switch:
  * Begin the exit loop on a stack of its own.
  *
  * IN       rdi = struct vcpu, rsi = the stack's top
+ * LIVE     rdi
  * OUT      svm_loop(vcpu), which does not return
+ * CLOBBERS rsp, rbp
+ * FAIL     never
  */
         .globl svm_loop_on
 svm_loop_on:
