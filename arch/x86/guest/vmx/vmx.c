@@ -82,7 +82,7 @@ static void nested_forget(void)
 
     asm volatile("invept %0, %1" : : "m"(all), "r"(INVEPT_ALL) : "cc", "memory");
     if ((controls.secondary & SECONDARY_VPID) != 0) {
-        asm volatile("invvpid %0, %1" : : "m"(all), "r"(INVVPID_ALL) : "cc", "memory");
+        vpids_forget();
     }
 }
 
