@@ -57,13 +57,25 @@ static struct status memory_take(const struct hvm_request *request)
     return hvm_take_memory(request);
 }
 
+/* Under VMX the guest's messages to other processors do not go by way of Berth: what is not in VMX, they start. */
+static bool can_be_started_outside(const struct hvm_choice *choice,
+                                   const struct hvm_request *request)
+{
+    return choice->format == NESTED_EPT && request->processors < request->processors_enabled;
+}
+
 /* Can it be had? Else why not, and what to do about it. */
 static struct hvm_support support_settle(const struct hvm_choice *choice,
                                          const struct hvm_request *request)
 {
     struct hvm_support support = choice->support;
 
-    if (support.usable && !is_ok(memory_take(request))) {
+    if (support.usable && can_be_started_outside(choice, request)) {
+        support = (struct hvm_support){
+            .why_not = "not all processors run Berth, and the guest could start them outside of it",
+            .remedy = "use dom0=native",
+        };
+    } else if (support.usable && !is_ok(memory_take(request))) {
         support = (struct hvm_support){
             .why_not = "there is no room for Berth beside the guest",
             .remedy = "add memory, or use dom0=native",

@@ -390,8 +390,14 @@ NORETURN void __start_xen(const struct entry_regs *regs)
     phase_end(PHASE_PROCESSORS);
     debug_fault_raise(&options);
 
-    const struct hvm_request request = {hvm.format, map, &caps, online,
-                                        options.halt_on_triple_fault};
+    const struct hvm_request request = {
+        .format = hvm.format,
+        .map = map,
+        .caps = &caps,
+        .processors = online,
+        .processors_enabled = acpi->processors_enabled + acpi->processors_dropped,
+        .halt_on_shutdown = options.halt_on_triple_fault,
+    };
     const bool is_virtual = guest_choose(options.dom0, &hvm, &request);
     const struct guest_setting setting = {
         .info = info,

@@ -266,6 +266,8 @@
 #define EXIT_INVEPT           50
 #define EXIT_INVVPID          53
 #define EXIT_XSETBV           55
+#define EXIT_SEAMCALL         76
+#define EXIT_TDCALL           77
 
 /* VMCS_QUALIFICATION of EXIT_CONTROL_REGISTER */
 #define CONTROL_REGISTER(qualification) ((qualification)&0xf)

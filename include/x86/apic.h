@@ -18,6 +18,8 @@
 #define APIC_LOGICAL_ID      0x0d0 /* this and the next: not in x2APIC mode */
 #define APIC_MODEL           0x0e0
 #define APIC_SPURIOUS        0x0f0
+#define APIC_IN_SERVICE      0x100 /* the first of 8, APIC_WORD_BYTES apart */
+#define APIC_ERROR_STATUS    0x280
 #define APIC_LVT_CMCI        0x2f0
 #define APIC_COMMAND         0x300
 #define APIC_COMMAND_HIGH    0x310 /* not in x2APIC mode, where a register has 64 bits */
@@ -29,6 +31,11 @@
 #define APIC_LVT_ERROR       0x370
 #define APIC_TIMER_INITIAL   0x380
 #define APIC_TIMER_DIVIDE    0x3e0
+
+/* 256 vectors, 32 in each word. */
+#define APIC_VECTORS      256
+#define APIC_VECTOR_WORDS 8
+#define APIC_WORD_BYTES   0x10
 
 /* In APIC_VERSION: how many entries the local vector table (APIC_LVT_) has, less one. */
 #define APIC_VERSION_LAST_SHIFT 16

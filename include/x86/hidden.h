@@ -1,7 +1,9 @@
 /*
- * What a guest is not told of the processor, because Berth uses it: MSRs and CPUID bits of SVM and VMX. Constants only.
+ * What a guest is not told of the processor, because Berth uses it: MSRs and CPUID bits of SVM and VMX; or because the
+ * processor would write to where the guest says, whatever the nested page tables say. Constants only.
  * Source: AMD APM volume 2, sections 3.1.7 (EFER) and 15.30 (SVM's MSRs), volume 3, appendix E; Intel SDM volume 4,
- *         table 2-2, volume 2A, CPUID, volume 3D, appendix A (VMX capabilities).
+ *         table 2-2, volume 2A, CPUID, volume 3D, appendix A (VMX capabilities); volume 3C, section 32.2.6 (PT's
+ *         output), volume 3B, sections 14.6 (hardware feedback) and 17.4.9 (debug store).
  */
 #ifndef X86_HIDDEN_H
 #define X86_HIDDEN_H
@@ -22,14 +24,32 @@
 #define MSR_VMX_BASIC          0x480u /* the first and the last of VMX's capabilities */
 #define MSR_VMX_EXIT_CTLS2     0x493u
 
+/* Where the processor itself writes to, and from when on. */
+#define MSR_PEBS_ENABLE      0x3f1u
+#define MSR_TRACE_OUTPUT     0x560u /* and the next: Intel PT's */
+#define MSR_TRACE_CONTROL    0x570u /* and the next two */
+#define MSR_TRACE_ADDRESS    0x580u /* and the next seven */
+#define MSR_DS_AREA          0x600u
+#define MSR_FEEDBACK_POINTER 0x17d0u
+#define MSR_FEEDBACK_CONFIG  0x17d1u
+
 #define APIC_BASE_FIRST_PROCESSOR                                                                  \
     UC(0x100) /* in MSR_APIC_BASE: after a reset it was the one to start */
 
 #define CPUID_VMX_BIT          5  /* 1, ecx */
 #define CPUID_OSXSAVE_BIT      27 /* 1, ecx: what CR4 says */
 #define CPUID_OSPKE_BIT        4  /* 7.0, ecx: what CR4 says */
-#define CPUID_EXT_SVM_BIT      2  /* 0x80000001, ecx */
-#define CPUID_EXT_SMCA_BIT     3  /* 0x80000007, ebx: scalable machine-check architecture */
+#define CPUID_DTES64_BIT       2  /* 1, ecx: debug store with 64-bit fields */
+#define CPUID_SMX_BIT          6  /* 1, ecx: GETSEC */
+#define CPUID_DS_BIT           21 /* 1, edx: debug store */
+#define CPUID_POWER            6u
+#define CPUID_FEEDBACK_BIT     19 /* 6, eax: hardware feedback interface */
+#define CPUID_DIRECTOR_BIT     23 /* 6, eax: thread director, which writes to the same place */
+#define CPUID_TRACE_BIT        25 /* 7.0, ebx: Intel PT */
+#define CPUID_MSRLIST_BIT      27 /* 7.1, eax: RDMSRLIST, WRMSRLIST */
+#define CPUID_TRACE            0x14u
+#define CPUID_EXT_SVM_BIT      2 /* 0x80000001, ecx */
+#define CPUID_EXT_SMCA_BIT     3 /* 0x80000007, ebx: scalable machine-check architecture */
 #define CPUID_EXT_SVM_FEATURES 0x8000000au
 #define CR4_OSXSAVE            UC(0x00040000)
 #define CR4_PKE                UC(0x00400000)

@@ -11,7 +11,8 @@ from hvm import Guest, berth_words, numbers_of
 MEMORY_MIB = 256
 UD, GP = "fault 6 error 0x0", "fault 13 error 0x0"
 ONES = (1 << 64) - 1
-IMAGE_CODE = 0x1000  # the first page of it, in the image
+PAGE_BYTES = 0x1000
+IMAGE_CODE = PAGE_BYTES  # the first page of it, in the image
 
 
 def bochs(case, iso, *, model=INTEL, processors=1):
@@ -105,10 +106,14 @@ def hypercalls_answer(guest):
 def berths_memory_is_not_there(guest):
     at = guest.vm.log.base + IMAGE_CODE
     for page, order in enumerate(["read {:#x}", "write {:#x} 0x1234", "execute {:#x}", "walk {:#x} 1"]):
-        guest.ask(order.format(at + page * 0x1000))
-        assert guest.ask_one(f"read {at + page * 0x1000:#x}") == f"read reads {ONES:#x}"
+        guest.ask(order.format(at + page * PAGE_BYTES))
+        assert guest.ask_one(f"read {at + page * PAGE_BYTES:#x}") == f"read reads {ONES:#x}"
     assert [(who, what) for who, what, _ in guest.touches] == [
         (0, "read"), (0, "wrote to"), (0, "executed"), (0, "walked")]
+    # The frame of an exception: the processor pushes it, and there is no instruction to be left out.
+    stack = at + 4 * PAGE_BYTES
+    assert guest.ask_one(f"use-stack {stack:#x}") == f"use-stack {UD}"
+    assert guest.touches[-1] == (0, "walked", stack + PAGE_BYTES - 8)
 
 
 # Real-mode code that a processor is started with: page 9, its stack below it.

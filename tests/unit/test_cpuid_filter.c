@@ -13,6 +13,10 @@
 
 #define ONES 0xffffffff
 
+/* Of leaf 1 without DTES64, VMX and SMX; and without DS. */
+#define FEATURE_ECX ~(1u << 2 | 1u << 5 | 1u << 6)
+#define FEATURE_EDX ~(1u << 21)
+
 static const struct cpuid_leaf ones = {ONES, ONES, ONES, ONES};
 static const struct cpuid_leaf zeros;
 
@@ -28,7 +32,7 @@ static void assert_leaf(struct cpuid_leaf leaf, uint32_t eax, uint32_t ebx, uint
 static void test_virtualisation_is_hidden(void **state)
 {
     (void)state;
-    assert_leaf(cpuid_filter(1, 0, ones, 0x40000), ONES, ONES, ~(1u << 5), ONES);
+    assert_leaf(cpuid_filter(1, 0, ones, 0x40000), ONES, ONES, FEATURE_ECX, FEATURE_EDX);
     assert_leaf(cpuid_filter(0x80000001, 0, ones, 0), ONES, ONES, ~(1u << 2), ONES);
     assert_leaf(cpuid_filter(0x8000000a, 0, ones, 0), 0, 0, 0, 0);
     assert_leaf(cpuid_filter(0x8000000a, 3, ones, 0), 0, 0, 0, 0);
@@ -41,13 +45,26 @@ static void test_machine_checks_in_many_banks_are_hidden(void **state)
     assert_leaf(cpuid_filter(0x80000007, 0, ones, 0), ONES, ~(1u << 3), ONES, ONES);
 }
 
+/* Intel PT, hardware feedback and thread director; and instructions that VMX's controls leave #UD. */
+static void test_what_writes_to_memory_by_itself_is_hidden(void **state)
+{
+    (void)state;
+    assert_leaf(cpuid_filter(6, 0, ones, 0), ~(1u << 19 | 1u << 23), ONES, ONES, ONES);
+    assert_leaf(cpuid_filter(7, 0, ones, 0x400000), ONES, ~(1u << 25), ONES, ONES);
+    assert_leaf(cpuid_filter(7, 1, ones, 0), ~(1u << 27), ONES, ONES, ONES);
+    assert_leaf(cpuid_filter(7, 2, ones, 0), ONES, ONES, ONES, ONES);
+    assert_leaf(cpuid_filter(0x14, 0, ones, 0), 0, 0, 0, 0);
+    assert_leaf(cpuid_filter(0x14, 1, ones, 0), 0, 0, 0, 0);
+}
+
 /* Berth's own cr4 is not the guest's. */
 static void test_what_follows_cr4_follows_the_guests(void **state)
 {
     (void)state;
-    assert_leaf(cpuid_filter(1, 0, ones, ~0x40000ULL), ONES, ONES, ~(1u << 27 | 1u << 5), ONES);
+    assert_leaf(cpuid_filter(1, 0, ones, ~0x40000ULL), ONES, ONES, FEATURE_ECX & ~(1u << 27),
+                FEATURE_EDX);
     assert_leaf(cpuid_filter(1, 7, zeros, 0x40000), 0, 0, 1u << 27, 0);
-    assert_leaf(cpuid_filter(7, 0, ones, ~0x400000ULL), ONES, ONES, ~(1u << 4), ONES);
+    assert_leaf(cpuid_filter(7, 0, ones, ~0x400000ULL), ONES, ~(1u << 25), ~(1u << 4), ONES);
     assert_leaf(cpuid_filter(7, 0, zeros, 0x400000), 0, 0, 1u << 4, 0);
     assert_leaf(cpuid_filter(7, 1, zeros, ~0ULL), 0, 0, 0, 0);
 }
@@ -79,7 +96,7 @@ static void test_other_hypervisors_are_hidden(void **state)
 
 static void test_nothing_else_is_changed(void **state)
 {
-    static const uint32_t edges[] = {0,          2,          4,          6,          8,
+    static const uint32_t edges[] = {0,          2,          4,          5,          8,
                                      0xb,        0xd,        0x1f,       0x3fffffff, 0x50000000,
                                      0x80000000, 0x80000002, 0x80000006, 0x80000008, 0x80000009,
                                      0x8000000b, 0x8000001f, ONES};
@@ -102,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_virtualisation_is_hidden),
         cmocka_unit_test(test_machine_checks_in_many_banks_are_hidden),
+        cmocka_unit_test(test_what_writes_to_memory_by_itself_is_hidden),
         cmocka_unit_test(test_what_follows_cr4_follows_the_guests),
         cmocka_unit_test(test_the_hypervisors_leaf_names_berth),
         cmocka_unit_test(test_other_hypervisors_are_hidden),

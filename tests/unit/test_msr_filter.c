@@ -136,6 +136,26 @@ static void test_vmx_is_off_and_locked(void **state)
     }
 }
 
+/* PEBS, Intel PT, debug store, hardware feedback: the processor writes where these say, around EPT or to Berth's. */
+static bool writes_by_itself(uint32_t msr)
+{
+    return msr == 0x3f1 || msr == 0x560 || msr == 0x561 || (msr >= 0x570 && msr <= 0x572) ||
+           (msr >= 0x580 && msr <= 0x587) || msr == 0x600 || msr == 0x17d0 || msr == 0x17d1;
+}
+
+static void test_the_processor_writes_nowhere_by_itself(void **state)
+{
+    const struct msr_context vmx = vmx_context();
+
+    (void)state;
+    for (uint32_t msr = 0; msr < 0x2000; msr++) {
+        if (writes_by_itself(msr)) {
+            assert_read(&vmx, msr, MSR_FAULT, 0);
+            assert_write(&vmx, msr, 0x100000, MSR_FAULT, 0);
+        }
+    }
+}
+
 /* SDM volume 3A, figure 11-27; from a mode into itself is no change. */
 static void test_the_apic_changes_its_mode_as_it_can(void **state)
 {
@@ -268,7 +288,8 @@ static void test_vmxs_bitmap(void **state)
     msr_bitmap_vmx(map);
     for (uint32_t i = 0; i < 2 * 0x2000; i++) {
         const uint32_t msr = starts[i / 0x2000] + i % 0x2000;
-        const bool both = msr == FEATURE_CONTROL || (msr >= 0x480 && msr <= 0x493);
+        const bool both =
+            msr == FEATURE_CONTROL || (msr >= 0x480 && msr <= 0x493) || writes_by_itself(msr);
 
         assert_int_equal(bit_at(map, i), both);
         assert_int_equal(bit_at(map, i + 0x4000), both || msr == APIC_BASE);
@@ -283,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_long_mode_does_not_change_under_paging),
         cmocka_unit_test(test_svm_is_off_and_locked),
         cmocka_unit_test(test_vmx_is_off_and_locked),
+        cmocka_unit_test(test_the_processor_writes_nowhere_by_itself),
         cmocka_unit_test(test_the_apic_changes_its_mode_as_it_can),
         cmocka_unit_test(test_the_apic_stays_where_it_is),
         cmocka_unit_test(test_the_first_processor_remains_it),

@@ -1,9 +1,10 @@
 /*
  * What is chosen of VMX's controls: what a guest needs, what makes its instructions work, and no exit that nobody
- * answers; and what is said when something is lacking. XCR0's values.
+ * answers; and what is said when something is lacking. What an exit says. XCR0's values.
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "vmx_controls.h"
+#include "vmx_exit.h"
 #include "xcr.h"
 
 /* The numbers are Intel SDM volume 3C's, sections 24.6 to 24.8 and appendix A. */
@@ -171,6 +173,55 @@ static void test_errors_have_words(void **state)
     assert_non_null(strstr(vmx_entry_failure_words(0), "failed"));
 }
 
+/* Table 27-7: bit 1 a write, 2 a fetch, 7 with a linear address, 8 and of that what it leads to, not its tables. */
+static void test_an_access_is_what_its_bits_say(void **state)
+{
+    static const enum nested_access kinds[2][4] = {
+        {NESTED_READ, NESTED_WRITE, NESTED_EXECUTE, NESTED_EXECUTE},
+        {NESTED_READ, NESTED_WALK, NESTED_EXECUTE, NESTED_WALK},
+    };
+
+    (void)state;
+    for (uint64_t bits = 0; bits < 1 << 14; bits++) {
+        const bool is_walk = (bits & 0x180) == 0x80;
+
+        for (unsigned int is_event = 0; is_event < 2; is_event++) {
+            assert_int_equal(vmx_access_of(bits, is_event != 0),
+                             is_walk ? NESTED_WALK : kinds[is_event][bits >> 1 & 3]);
+        }
+    }
+}
+
+/* Sections 24.8.3 and 24.9.3: bit 31 there is one, 11 an error code, 8 to 10 the kind; 12 means nothing. */
+static void test_an_event_is_delivered_again(void **state)
+{
+    (void)state;
+    assert_int_equal(vmx_event_again(0), 0);
+    assert_int_equal(vmx_event_again(0x7fffffff), 0);
+    assert_int_equal(vmx_event_again(0x8000000000000000), 0);
+    assert_int_equal(vmx_event_again(0x80000b0e), 0x80000b0e);
+    assert_int_equal(vmx_event_again(UINT64_MAX), 0x80000fff);
+    for (uint32_t event = 0x80000000; event <= 0x80000fff; event++) {
+        const uint32_t kind = event >> 8 & 7;
+
+        assert_int_equal(vmx_event_again(event | 0x1000), event);
+        assert_int_equal(vmx_event_has_error_code(event), event >> 11 & 1);
+        assert_int_equal(vmx_event_has_instruction(event), kind >= 4);
+    }
+}
+
+/* Appendix C: GETSEC, VMCLEAR to VMXON, INVEPT, INVVPID, SEAMCALL, TDCALL. */
+static void test_instructions_that_are_not_the_guests(void **state)
+{
+    (void)state;
+    for (uint32_t reason = 0; reason <= 0xffff; reason++) {
+        const bool is_hidden = reason == 11 || (reason >= 19 && reason <= 27) || reason == 50 ||
+                               reason == 53 || reason == 76 || reason == 77;
+
+        assert_int_equal(vmx_reason_is_hidden(reason), is_hidden);
+    }
+}
+
 /* x87, SSE, AVX, MPX, AVX-512, PKRU, AMX; Intel SDM volume 1, section 13.3 */
 #define SUPPORTED 0x602ffULL
 
@@ -221,6 +272,9 @@ int main(void)
         cmocka_unit_test(test_what_is_lacking_is_told),
         cmocka_unit_test(test_exits_that_cannot_be_switched_off),
         cmocka_unit_test(test_errors_have_words),
+        cmocka_unit_test(test_an_access_is_what_its_bits_say),
+        cmocka_unit_test(test_an_event_is_delivered_again),
+        cmocka_unit_test(test_instructions_that_are_not_the_guests),
         cmocka_unit_test(test_values_of_xcr0),
     };
 

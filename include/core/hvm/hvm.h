@@ -33,7 +33,8 @@ struct hvm_request {
     enum nested_format format;
     const struct memmap *map;
     const struct cpu_caps *caps;
-    uint32_t processors;   /* processors_listed(), whatever is said here */
+    uint32_t processors;         /* that run Berth, the first one among them */
+    uint32_t processors_enabled; /* that the firmware says are there; 0: it does not say */
     bool halt_on_shutdown; /* a guest's triple fault: halt with a dump; else restart the machine */
 };
 

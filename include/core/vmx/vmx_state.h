@@ -2,6 +2,7 @@
 #ifndef VMX_VMX_STATE_H
 #define VMX_VMX_STATE_H
 
+#include "abi/vmx.h"
 #include "compiler.h"
 #include "vcpu.h"
 #include "vmx_controls.h"
@@ -41,6 +42,16 @@ static inline void vmcs_write(uint64_t field, uint64_t value)
     return;
 missing:
     vmcs_field_missing(field);
+}
+
+/* Translations of the calling processor's guest, of page tables and of nested ones together; wants SECONDARY_VPID. */
+static inline void vpids_forget(void)
+{
+    static const struct {
+        uint64_t vpid, address;
+    } all = {0, 0};
+
+    asm volatile("invvpid %0, %1" : : "m"(all), "r"(INVVPID_ALL) : "cc", "memory");
 }
 
 /* --- vmcs.c: what the fields begin with ------------------------------------------------------- */

@@ -52,22 +52,44 @@ static struct cpuid_leaf extended_leaf(uint32_t leaf, struct cpuid_leaf told)
     return told;
 }
 
+/* Feature leaves: those below 0x40000000 of which something is hidden, or follows the guest's CR4. */
+static struct cpuid_leaf basic_leaf(uint32_t leaf, uint32_t subleaf, struct cpuid_leaf told,
+                                    uint64_t cr4)
+{
+    switch (leaf) {
+    case CPUID_FEATURE:
+        told.ecx &= ~(1u << CPUID_VMX_BIT | 1u << CPUID_SMX_BIT | 1u << CPUID_DTES64_BIT);
+        told.ecx = follow(told.ecx, CPUID_OSXSAVE_BIT, cr4 & CR4_OSXSAVE);
+        told.edx &= ~(1u << CPUID_DS_BIT);
+        break;
+    case CPUID_POWER:
+        told.eax &= ~(1u << CPUID_FEEDBACK_BIT | 1u << CPUID_DIRECTOR_BIT);
+        break;
+    case CPUID_STRUCTURED:
+        if (subleaf == 0) {
+            told.ebx &= ~(1u << CPUID_TRACE_BIT);
+            told.ecx = follow(told.ecx, CPUID_OSPKE_BIT, cr4 & CR4_PKE);
+        } else if (subleaf == 1) {
+            told.eax &= ~(1u << CPUID_MSRLIST_BIT);
+        }
+        break;
+    case CPUID_TRACE:
+        told = (struct cpuid_leaf){0, 0, 0, 0};
+        break;
+    default:
+        break;
+    }
+    return told;
+}
+
 struct cpuid_leaf cpuid_filter(uint32_t leaf, uint32_t subleaf, struct cpuid_leaf hardware,
                                uint64_t cr4)
 {
-    struct cpuid_leaf told = hardware;
-
     if (leaf >= CPUID_EXT_MAX) {
-        return extended_leaf(leaf, told);
+        return extended_leaf(leaf, hardware);
     }
     if (leaf >> CPUID_HYPERVISOR_DIGIT_SHIFT == CPUID_HYPERVISOR >> CPUID_HYPERVISOR_DIGIT_SHIFT) {
         return hypervisor_leaf(leaf);
     }
-    if (leaf == CPUID_FEATURE) {
-        told.ecx &= ~(1u << CPUID_VMX_BIT);
-        told.ecx = follow(told.ecx, CPUID_OSXSAVE_BIT, cr4 & CR4_OSXSAVE);
-    } else if (leaf == CPUID_STRUCTURED && subleaf == 0) {
-        told.ecx = follow(told.ecx, CPUID_OSPKE_BIT, cr4 & CR4_PKE);
-    }
-    return told;
+    return basic_leaf(leaf, subleaf, hardware, cr4);
 }

@@ -39,6 +39,24 @@ static void apic_write(volatile uint32_t *page, uint32_t offset, uint32_t value)
     }
 }
 
+static bool is_in_service(volatile uint32_t *page)
+{
+    for (uint32_t word = 0; word < APIC_VECTOR_WORDS; word++) {
+        if (apic_read(page, APIC_IN_SERVICE + word * APIC_WORD_BYTES) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each write ends the highest vector that is being handled. Requests that still wait cannot be withdrawn. */
+static void service_end(volatile uint32_t *page)
+{
+    for (uint32_t i = 0; i < APIC_VECTORS && is_in_service(page); i++) {
+        apic_write(page, APIC_EOI, 0);
+    }
+}
+
 void vmx_apic_reset(void)
 {
     /* By how many entries the local vector table has to have, for each to be there. */
@@ -61,6 +79,8 @@ void vmx_apic_reset(void)
             apic_write(page, vectors[i].offset, APIC_LVT_MASKED);
         }
     }
+    service_end(page);
+    apic_write(page, APIC_ERROR_STATUS, 0);
     apic_write(page, APIC_TIMER_INITIAL, 0);
     apic_write(page, APIC_TIMER_DIVIDE, 0);
     apic_write(page, APIC_TASK_PRIORITY, 0);

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "nested.h"
 #include "stop.h"
+#include "vmx_exit.h"
 #include "vmx_state.h"
 #include "x86/registers.h"
 #include "x86/vectors.h"
@@ -96,12 +97,10 @@ static void inject(unsigned int vector, bool has_error_code)
     vmcs_write(VMCS_ENTRY_EVENT, event);
 }
 
-/* An event that was being delivered when the exit came is delivered again: section 27.2.4. */
-static void vectoring_finish(uint64_t qualification)
+/* An event that was being delivered when the exit came is delivered again. */
+static void vectoring_finish(uint32_t event, uint64_t qualification)
 {
-    const uint64_t event = vmcs_read(VMCS_VECTORING_EVENT);
-
-    if ((event & EVENT_VALID) == 0) {
+    if (event == 0) {
         /* An IRET that ends the handling of an NMI is tried again: until it is done none may come. */
         if ((qualification & VIOLATION_IRET_OF_NMI) != 0) {
             vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
@@ -109,37 +108,27 @@ static void vectoring_finish(uint64_t qualification)
         }
         return;
     }
-    if ((event & EVENT_ERROR_CODE) != 0) {
+    if (vmx_event_has_error_code(event)) {
         vmcs_write(VMCS_ENTRY_ERROR_CODE, vmcs_read(VMCS_VECTORING_ERROR_CODE));
     }
-    if ((event & EVENT_KIND) >= EVENT_KIND_SOFTWARE) {
+    if (vmx_event_has_instruction(event)) {
         vmcs_write(VMCS_ENTRY_INSTRUCTION_BYTES, vmcs_read(VMCS_EXIT_INSTRUCTION_BYTES));
     }
-    vmcs_write(VMCS_ENTRY_EVENT, event & EVENT_FIELDS);
-}
-
-static enum nested_access access_of(uint64_t qualification)
-{
-    if ((qualification & VIOLATION_HAS_LINEAR) != 0 &&
-        (qualification & VIOLATION_TRANSLATED) == 0) {
-        return NESTED_WALK;
-    }
-    if ((qualification & VIOLATION_EXECUTE) != 0) {
-        return NESTED_EXECUTE;
-    }
-    return (qualification & VIOLATION_WRITE) != 0 ? NESTED_WRITE : NESTED_READ;
+    vmcs_write(VMCS_ENTRY_EVENT, event);
 }
 
 static enum hvm_answer memory_exit(struct vcpu *vcpu)
 {
     struct guest_state *const state = &vcpu->state;
     const uint64_t qualification = vmcs_read(VMCS_QUALIFICATION);
+    const uint32_t event = vmx_event_again(vmcs_read(VMCS_VECTORING_EVENT));
     enum hvm_answer answer;
     uint64_t rip;
 
     state_take(state);
     rip = state->rip;
-    answer = hvm_memory(vcpu, vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS), access_of(qualification));
+    answer = hvm_memory(vcpu, vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS),
+                        vmx_access_of(qualification, event != 0));
     if (answer != HVM_AGAIN) {
         return answer;
     }
@@ -149,7 +138,7 @@ static enum hvm_answer memory_exit(struct vcpu *vcpu)
     if (state->rip != rip) {
         finish();
     }
-    vectoring_finish(qualification);
+    vectoring_finish(event, qualification);
     return HVM_AGAIN;
 }
 
@@ -255,8 +244,7 @@ static enum hvm_answer hypercall_exit(struct vcpu *vcpu)
 /* What is none of the guest's business, and none of the answers either. */
 static enum hvm_answer other_exit(struct vcpu *vcpu, uint32_t reason)
 {
-    if (reason == EXIT_GETSEC || reason == EXIT_INVEPT || reason == EXIT_INVVPID ||
-        (reason >= EXIT_VMCLEAR && reason <= EXIT_VMXON)) {
+    if (vmx_reason_is_hidden(reason)) {
         vcpu->exits[VMEXIT_VIRTUAL]++;
         return HVM_UD;
     }

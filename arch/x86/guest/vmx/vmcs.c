@@ -238,6 +238,10 @@ void vmcs_wait_for_start(struct vcpu *vcpu)
                  : "r"(0UL), "r"(DR6_INITIAL));
     memset(vcpu->state.gpr, 0, sizeof(vcpu->state.gpr));
     vcpu->state.gpr[GPR_DX] = cpuid(CPUID_FEATURE).eax;
+    /* INIT leaves no translations; with VPIDs entries and exits keep them. */
+    if ((vmcs_read(VMCS_SECONDARY) & SECONDARY_VPID) != 0) {
+        vpids_forget();
+    }
 }
 
 void vmcs_started(uint8_t vector)

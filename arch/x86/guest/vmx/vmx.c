@@ -82,7 +82,7 @@ static void nested_forget(void)
 
     asm volatile("invept %0, %1" : : "m"(all), "r"(INVEPT_ALL) : "cc", "memory");
     if ((controls.secondary & SECONDARY_VPID) != 0) {
-        asm volatile("invvpid %0, %1" : : "m"(all), "r"(INVVPID_ALL) : "cc", "memory");
+        vpids_forget();
     }
 }
 
@@ -157,7 +157,10 @@ NORETURN void vmx_start(const struct hvm_entry *entry)
     idt_build();
     for (uint32_t number = 1; number < hvm_vcpu_count(); number++) {
         if (hvm_vcpu(number)->is_there && !processor_call(number - 1, other_start)) {
-            log_warning("hvm: processor %u does not wait for the guest: it cannot be used", number);
+            log_error("hvm: processor %u does not get into VMX, and the guest could start it "
+                      "outside of Berth - " NATIVE_REMEDY,
+                      number);
+            machine_stop();
         }
     }
     processors_lend();
