@@ -44,6 +44,8 @@ struct efi_handoff efi_handoff_storage NOINIT;
 #define BUSY_MAX (BOOT_MODULES_MAX + 3)
 /* And afterwards what is taken from it: ranges that are told apart. */
 #define USED_MAX 16
+/* What guest_reserve() reserves. */
+#define GUEST_RANGES 3
 
 /* The memory map, and before it is made the stack of 32-bit firmware. */
 static union {
@@ -266,6 +268,7 @@ static struct busy_list guest_busy(struct prange tables)
 {
     static struct prange ranges[1 + USED_MAX];
 
+    pages_expect(GUEST_RANGES);
     ranges[0] = tables;
     return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
 }

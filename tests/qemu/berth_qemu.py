@@ -151,6 +151,12 @@ class Machine:
         self.wait_for(r"^\(BERTH\) halted$", seconds)
         return self.log
 
+    def wait_asleep(self, seconds=30):
+        """Wait until the first processor is in `hlt`: the last words are out a moment before."""
+        deadline = time.monotonic() + seconds * PATIENCE
+        while "HLT=1" not in self.qmp("human-monitor-command", **{"command-line": "info registers"}):
+            assert time.monotonic() < deadline, self.error("waited for the processor to halt")
+
     def send(self, text):
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()

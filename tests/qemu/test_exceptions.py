@@ -126,6 +126,7 @@ def halted(case, vm):
     """Berth halted for want of a kernel: a known moment to inject something from outside."""
     log = vm.wait_halted()
     assert len(log.errors) == 1
+    vm.wait_asleep()
 
 
 def test_nmi_is_reported_from_its_own_stack(case):

@@ -295,6 +295,43 @@ static void test_reserving_takes_what_is_free_and_leaves_the_rest(void **state)
                    taken.start);
 }
 
+/* Do three changes, in the middle of three of so many pieces of RAM, take a page for extents? */
+static bool three_changes_take(uint64_t pieces, bool expected)
+{
+    struct prange room;
+    uint64_t own;
+
+    map.count = 0;
+    add_pages(8, 72, MEMORY_RAM);
+    for (uint64_t piece = 0; piece < pieces; piece++) {
+        add_pages(80 + 4 * piece, 83 + 4 * piece, MEMORY_RAM);
+    }
+    room = model_range(8, page_alloc_bytes(&map, 0) / PAGE_BYTES);
+    model_start(&model, &map, (struct busy_list){&room, 1}, room);
+    if (expected) {
+        page_alloc_expect(&model.alloc, 3);
+        model_compare(&model);
+    }
+    own = model.alloc.pages[PAGE_OWN];
+    for (uint64_t piece = 0; piece < 3; piece++) {
+        model_reserve(&model, 80 + 4 * (5 + 60 * piece) + 1, 1);
+    }
+    return model.alloc.pages[PAGE_OWN] > own;
+}
+
+/* Where a leaf is full, a change takes a page, and it may be one that somebody has found free before. */
+static void test_expected_changes_take_no_page(void **state)
+{
+    unsigned int taken = 0;
+
+    (void)state;
+    for (uint64_t pieces = 200; pieces < 300; pieces++) {
+        taken += three_changes_take(pieces, false);
+        assert_false(three_changes_take(pieces, true));
+    }
+    assert_true(taken > 0);
+}
+
 /* --- without memory for extents ------------------------------------------------------------ */
 
 /* RAM above the window only, so the room is all that there will ever be. */
@@ -494,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_a_part_can_be_freed),
         cmocka_unit_test(test_ranges_that_are_no_pages_are_refused),
         cmocka_unit_test(test_reserved_memory_can_be_given_once),
+        cmocka_unit_test(test_expected_changes_take_no_page),
         cmocka_unit_test(test_ram_that_was_not_in_the_map_can_be_given),
         cmocka_unit_test(test_reserving_takes_what_is_free_and_leaves_the_rest),
         cmocka_unit_test(test_no_memory_for_extents_is_told_and_harmless),

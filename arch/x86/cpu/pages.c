@@ -58,6 +58,16 @@ struct status pages_give(struct prange range)
     return change(page_alloc_give, range);
 }
 
+void pages_expect(uint32_t changes)
+{
+    if (alloc.highest == NULL) {
+        return;
+    }
+    spin_lock(&lock);
+    page_alloc_expect(&alloc, changes);
+    spin_unlock(&lock);
+}
+
 void pages_count(uint64_t counts[PAGE_STATES])
 {
     spin_lock(&lock);

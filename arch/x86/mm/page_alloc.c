@@ -346,16 +346,25 @@ static bool free_find(struct page_alloc *alloc, const struct page_request *reque
 }
 
 /* Have pages for splits, as far as there is memory in the window. */
-static void spares_fill(struct page_alloc *alloc)
+static void spares_have(struct page_alloc *alloc, uint32_t wanted)
 {
     const struct page_request request = {1, PAGE_BYTES, alloc->window_end};
     struct prange page;
 
-    while (alloc->spares > 0 && alloc->spares < SPARES_WANTED &&
-           free_find(alloc, &request, &page)) {
+    while (alloc->spares > 0 && alloc->spares < wanted && free_find(alloc, &request, &page)) {
         range_paint(alloc, page, PAGE_OWN);
         spare_add(alloc, leaf_at(alloc, page.start));
     }
+}
+
+static void spares_fill(struct page_alloc *alloc)
+{
+    spares_have(alloc, SPARES_WANTED);
+}
+
+void page_alloc_expect(struct page_alloc *alloc, uint32_t changes)
+{
+    spares_have(alloc, SPARES_WANTED + changes);
 }
 
 struct status page_alloc_take(struct page_alloc *alloc, const struct page_request *request,

@@ -33,6 +33,9 @@ struct status pages_reserve(struct prange range);
 /* Add reserved pages that nobody needs any more. Returns as page_alloc_give. */
 struct status pages_give(struct prange range);
 
+/* See page_alloc_expect(). Nothing happens before pages_start. */
+void pages_expect(uint32_t changes);
+
 /* How many pages there are of each kind. */
 void pages_count(uint64_t counts[PAGE_STATES]);
 

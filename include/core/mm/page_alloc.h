@@ -96,6 +96,12 @@ struct status page_alloc_reserve(struct page_alloc *alloc, struct prange range);
 struct status page_alloc_give(struct page_alloc *alloc, struct prange range);
 
 /*
+ * Take pages for extents now, as far as there is memory, so that the next `changes` of one range each take none: what
+ * has been found free until then stays free.
+ */
+void page_alloc_expect(struct page_alloc *alloc, uint32_t changes);
+
+/*
  * The lowest range from `from` on whose pages are all of one of these states.
  *
  * @states  PAGE_SET() of each, or-ed
