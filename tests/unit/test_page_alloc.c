@@ -329,6 +329,11 @@ static void test_expected_changes_take_no_page(void **state)
         taken += three_changes_take(pieces, false);
         assert_false(three_changes_take(pieces, true));
     }
+    /* Nor is one taken for them where there is room enough. */
+    assert_false(three_changes_take(200, false));
+    assert_int_equal(model.alloc.pages[PAGE_OWN], 0);
+    assert_false(three_changes_take(200, true));
+    assert_int_equal(model.alloc.pages[PAGE_OWN], 0);
     assert_true(taken > 0);
 }
 

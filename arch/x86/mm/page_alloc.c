@@ -364,7 +364,15 @@ static void spares_fill(struct page_alloc *alloc)
 
 void page_alloc_expect(struct page_alloc *alloc, uint32_t changes)
 {
-    spares_have(alloc, SPARES_WANTED + changes);
+    uint32_t splits = 0;
+
+    /* One change makes two extents more of one at most. */
+    for (const struct page_leaf *leaf = alloc->highest; leaf != NULL; leaf = leaf->lower) {
+        splits += leaf->count + 2 * changes > LEAF_EXTENTS;
+    }
+    if (splits > 0) {
+        spares_have(alloc, SPARES_WANTED + (splits < changes ? splits : changes));
+    }
 }
 
 struct status page_alloc_take(struct page_alloc *alloc, const struct page_request *request,

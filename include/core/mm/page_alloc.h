@@ -96,8 +96,8 @@ struct status page_alloc_reserve(struct page_alloc *alloc, struct prange range);
 struct status page_alloc_give(struct page_alloc *alloc, struct prange range);
 
 /*
- * Take pages for extents now, as far as there is memory, so that the next `changes` of one range each take none: what
- * has been found free until then stays free.
+ * Take pages for extents now, if any will be needed and as far as there is memory, so that the next `changes` of one
+ * range each take none: what has been found free until then stays free.
  */
 void page_alloc_expect(struct page_alloc *alloc, uint32_t changes);
 
