@@ -22,7 +22,9 @@ def plan(level, seed, image, sweeps):
     """Every case of a level; what is random depends on the seed alone."""
     is_full = level == "full"
     cases = slots.sweep_cases(sweeps, "bios") + slots.sweep_cases(sweeps, "efi")
-    cases += unaligned.offset_cases(image) + unaligned.random_cases(image, random.Random(f"random-4k {seed}"))
+    cases += unaligned.offset_cases(image)
+    cases += unaligned.random_cases(image, random.Random(f"random-4k {seed}"),
+                                    unaligned.RANDOM_COUNT if is_full else unaligned.RANDOM_IN_CHECK)
     cases += slots.cost_cases(sweeps)
     cases += combos.axes_cases(image)
     pairs = combos.pair_cases(image, random.Random(PAIRS_SEED))

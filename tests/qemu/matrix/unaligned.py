@@ -19,7 +19,8 @@ from .slots import log_defects, verdict_defects
 PAGE_BYTES = 4096
 OFFSETS_FROM = 64 * MIB
 OFFSETS_MEMORY, RANDOM_MEMORY = 256 * MIB, 3 * GIB
-RANDOM_COUNT = 2000
+# The first of those are a part of every check.
+RANDOM_COUNT, RANDOM_IN_CHECK = 2000, 500
 # Behind the image's slot, and before it: whose pages lie there must not notice.
 NEIGHBOUR_BYTES = 16 * KIB
 RUN_SECONDS = 30
