@@ -368,7 +368,7 @@ void page_alloc_expect(struct page_alloc *alloc, uint32_t changes)
 
     /* One change makes two extents more of one at most. */
     for (const struct page_leaf *leaf = alloc->highest; leaf != NULL; leaf = leaf->lower) {
-        splits += leaf->count + 2 * changes > LEAF_EXTENTS;
+        splits += leaf->count + 2 * (uint64_t)changes > LEAF_EXTENTS;
     }
     if (splits > 0) {
         spares_have(alloc, SPARES_WANTED + (splits < changes ? splits : changes));
