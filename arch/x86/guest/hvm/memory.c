@@ -183,7 +183,8 @@ INIT struct status hvm_take_memory(const struct hvm_request *wanted)
     const struct local_apic apic = local_apic_detect();
 
     request = *wanted;
-    request.processors = processors_listed();
+    request.processors =
+        processors_listed(); /* a place for each, those that never answered included */
     nested_request = (struct nested_request){
         .format = wanted->format,
         .has_1gib_pages = wanted->caps->has_1gib_pages,
