@@ -232,12 +232,13 @@ def test_report_while_consoles_are_being_set_up(case):
 
 
 def test_report_in_the_middle_of_a_line_is_on_the_interrupted_console_too(case):
-    """COM2, in memory, is not ready: Berth waits inside its first line when the NMI comes, and then it is ready."""
+    """COM2, in memory, is not ready: Berth waits inside its first line when the NMI comes, and is then ready."""
     shared = SharedMemory(case)
     words = f"com1=115200 com2=2,8n1,{shared.address:#x}"
     with case.machine(iso=case.berth_iso(words, modules=[]), extra=shared.arguments) as vm:
         vm.wait_for(r"^\(BERTH\) Berth .*\n")
         vm.qmp("inject-nmi")
+        vm.wait_for(r"^\(BERTH\) Berth .*\n\n")
         shared.write(4 * LINE_STATUS, bytes([READY]))
         log = vm.wait_halted()
     assert log.lines[1].startswith("error: exception 2 (NMI)")
