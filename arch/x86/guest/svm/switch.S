@@ -11,7 +11,7 @@
  * FAIL     never: a VMCB that the processor refuses is an exit, too
  * Source   AMD APM volume 2, sections 15.5 (VMRUN), 15.6 (#VMEXIT), 15.14 (GIF)
  */
-#include "asm-offsets.h"
+#include "guest_registers.h"
 
         .text
         .globl svm_switch
@@ -26,41 +26,14 @@ svm_switch:
         push    %rdx
 
         mov     %rsi, %rax
-        mov     GUEST_RCX(%rdi), %rcx
-        mov     GUEST_RDX(%rdi), %rdx
-        mov     GUEST_RBX(%rdi), %rbx
-        mov     GUEST_RBP(%rdi), %rbp
-        mov     GUEST_RSI(%rdi), %rsi
-        mov     GUEST_R8(%rdi), %r8
-        mov     GUEST_R9(%rdi), %r9
-        mov     GUEST_R10(%rdi), %r10
-        mov     GUEST_R11(%rdi), %r11
-        mov     GUEST_R12(%rdi), %r12
-        mov     GUEST_R13(%rdi), %r13
-        mov     GUEST_R14(%rdi), %r14
-        mov     GUEST_R15(%rdi), %r15
-        mov     GUEST_RDI(%rdi), %rdi
+        guest_registers_load
         vmload  %rax
         vmrun   %rax
         vmsave  %rax                    /* rax and rsp are Berth's again */
 
         push    %rdi
         mov     16(%rsp), %rdi
-        mov     %rcx, GUEST_RCX(%rdi)
-        mov     %rdx, GUEST_RDX(%rdi)
-        mov     %rbx, GUEST_RBX(%rdi)
-        mov     %rbp, GUEST_RBP(%rdi)
-        mov     %rsi, GUEST_RSI(%rdi)
-        mov     %r8, GUEST_R8(%rdi)
-        mov     %r9, GUEST_R9(%rdi)
-        mov     %r10, GUEST_R10(%rdi)
-        mov     %r11, GUEST_R11(%rdi)
-        mov     %r12, GUEST_R12(%rdi)
-        mov     %r13, GUEST_R13(%rdi)
-        mov     %r14, GUEST_R14(%rdi)
-        mov     %r15, GUEST_R15(%rdi)
-        pop     %rax
-        mov     %rax, GUEST_RDI(%rdi)
+        guest_registers_save
         pop     %rax
         vmload  %rax
         add     $8, %rsp

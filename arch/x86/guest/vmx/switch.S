@@ -2,24 +2,7 @@
  * The world switch of VMX: into the guest, and back where it exits.
  */
 #include "asm-offsets.h"
-
-.macro guest_registers_load             /* rdi = struct vcpu */
-        mov     GUEST_RAX(%rdi), %rax
-        mov     GUEST_RCX(%rdi), %rcx
-        mov     GUEST_RDX(%rdi), %rdx
-        mov     GUEST_RBX(%rdi), %rbx
-        mov     GUEST_RBP(%rdi), %rbp
-        mov     GUEST_RSI(%rdi), %rsi
-        mov     GUEST_R8(%rdi), %r8
-        mov     GUEST_R9(%rdi), %r9
-        mov     GUEST_R10(%rdi), %r10
-        mov     GUEST_R11(%rdi), %r11
-        mov     GUEST_R12(%rdi), %r12
-        mov     GUEST_R13(%rdi), %r13
-        mov     GUEST_R14(%rdi), %r14
-        mov     GUEST_R15(%rdi), %r15
-        mov     GUEST_RDI(%rdi), %rdi
-.endm
+#include "guest_registers.h"
 
         .text
 /*
@@ -35,6 +18,7 @@
 vmx_launch:
         mov     %rsi, %rsp
         mov     %rdi, (%rsp)
+        mov     GUEST_RAX(%rdi), %rax
         guest_registers_load
         vmlaunch
         jmp     refused
@@ -51,24 +35,11 @@ vmx_exit_entry:
         push    %rdi
         mov     8(%rsp), %rdi
         mov     %rax, GUEST_RAX(%rdi)
-        mov     %rcx, GUEST_RCX(%rdi)
-        mov     %rdx, GUEST_RDX(%rdi)
-        mov     %rbx, GUEST_RBX(%rdi)
-        mov     %rbp, GUEST_RBP(%rdi)
-        mov     %rsi, GUEST_RSI(%rdi)
-        mov     %r8, GUEST_R8(%rdi)
-        mov     %r9, GUEST_R9(%rdi)
-        mov     %r10, GUEST_R10(%rdi)
-        mov     %r11, GUEST_R11(%rdi)
-        mov     %r12, GUEST_R12(%rdi)
-        mov     %r13, GUEST_R13(%rdi)
-        mov     %r14, GUEST_R14(%rdi)
-        mov     %r15, GUEST_R15(%rdi)
-        pop     %rax
-        mov     %rax, GUEST_RDI(%rdi)
+        guest_registers_save
         xor     %ebp, %ebp
         call    vmx_exit
         mov     (%rsp), %rdi
+        mov     GUEST_RAX(%rdi), %rax
         guest_registers_load
         vmresume
 refused:
