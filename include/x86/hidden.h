@@ -40,6 +40,7 @@
 #define CPUID_OSXSAVE_BIT      27 /* 1, ecx: what CR4 says */
 #define CPUID_OSPKE_BIT        4  /* 7.0, ecx: what CR4 says */
 #define CPUID_DTES64_BIT       2  /* 1, ecx: debug store with 64-bit fields */
+#define CPUID_DS_CPL_BIT       4  /* 1, ecx: debug store told apart by privilege */
 #define CPUID_SMX_BIT          6  /* 1, ecx: GETSEC */
 #define CPUID_DS_BIT           21 /* 1, edx: debug store */
 #define CPUID_POWER            6u

@@ -13,8 +13,8 @@
 
 #define ONES 0xffffffff
 
-/* Of leaf 1 without DTES64, VMX and SMX; and without DS. */
-#define FEATURE_ECX ~(1u << 2 | 1u << 5 | 1u << 6)
+/* Of leaf 1 without DTES64, DS-CPL, VMX and SMX; and without DS. */
+#define FEATURE_ECX ~(1u << 2 | 1u << 4 | 1u << 5 | 1u << 6)
 #define FEATURE_EDX ~(1u << 21)
 
 static const struct cpuid_leaf ones = {ONES, ONES, ONES, ONES};

@@ -58,7 +58,8 @@ static struct cpuid_leaf basic_leaf(uint32_t leaf, uint32_t subleaf, struct cpui
 {
     switch (leaf) {
     case CPUID_FEATURE:
-        told.ecx &= ~(1u << CPUID_VMX_BIT | 1u << CPUID_SMX_BIT | 1u << CPUID_DTES64_BIT);
+        told.ecx &= ~(1u << CPUID_VMX_BIT | 1u << CPUID_SMX_BIT | 1u << CPUID_DTES64_BIT |
+                      1u << CPUID_DS_CPL_BIT);
         told.ecx = follow(told.ecx, CPUID_OSXSAVE_BIT, cr4 & CR4_OSXSAVE);
         told.edx &= ~(1u << CPUID_DS_BIT);
         break;
