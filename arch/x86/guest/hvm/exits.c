@@ -13,6 +13,7 @@
 #include "msr_filter.h"
 #include "stop.h"
 #include "x86/apic.h"
+#include "x86/opcodes.h"
 #include "x86/paging.h"
 
 static uint64_t low_pair(const struct guest_state *guest)
@@ -20,15 +21,20 @@ static uint64_t low_pair(const struct guest_state *guest)
     return guest->gpr[GPR_DX] << 32 | (uint32_t)guest->gpr[GPR_AX];
 }
 
+/* The bytes 0F and what follows it, the first one lowest. */
+#define PLAIN_0F(rest) (OP_0F | (rest) << 8)
+
 /* Instructions as compilers write them, without a prefix: most of all exits, so they are not decoded. */
 static const struct plain {
-    uint32_t bytes; /* the first one is the lowest */
+    uint32_t bytes;
     uint32_t mask;
     uint32_t length;
 } plain_forms[] = {
-    [INSN_CPUID] = {0xa20f, 0xffff, 2},      [INSN_RDMSR] = {0x320f, 0xffff, 2},
-    [INSN_WRMSR] = {0x300f, 0xffff, 2},      [INSN_VMMCALL] = {0xd9010f, 0xffffff, 3},
-    [INSN_VMCALL] = {0xc1010f, 0xffffff, 3},
+    [INSN_CPUID] = {PLAIN_0F(OP2_CPUID), 0xffff, 2},
+    [INSN_RDMSR] = {PLAIN_0F(OP2_RDMSR), 0xffff, 2},
+    [INSN_WRMSR] = {PLAIN_0F(OP2_WRMSR), 0xffff, 2},
+    [INSN_VMMCALL] = {PLAIN_0F(OP2_GROUP_7 | MODRM_VMMCALL << 8), 0xffffff, 3},
+    [INSN_VMCALL] = {PLAIN_0F(OP2_GROUP_7 | MODRM_VMCALL << 8), 0xffffff, 3},
 };
 
 #define PLAIN_READ_BYTES sizeof(uint32_t)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "x86/opcodes.h"
+
 /* What follows an opcode: an immediate, in the lower bits, */
 enum {
     NO_IMMEDIATE,
@@ -27,56 +29,6 @@ enum {
     NOT_64 = 0x40,            /* none in 64-bit code */
     KNOWN = 0x80,             /* operation_of() tells more */
     NONE = NOT_64 | REGISTER, /* no instruction */
-};
-
-/* Opcodes by name, where the code speaks of them; of pairs the one for bytes, of which bit 0 makes the other. */
-enum {
-    OP_ALU_END = 0x40, /* below: a row of columns for each operation */
-    OP_BOUND_EVEX = 0x62,
-    OP_GROUP_1 = 0x80,
-    OP_GROUP_1_SHORT = 0x82,
-    OP_XCHG = 0x86,
-    OP_MOV = 0x88,
-    OP_POP_XOP = 0x8f,
-    OP_MOV_MOFFS = 0xa2,
-    OP_MOVS = 0xa4,
-    OP_STOS = 0xaa,
-    OP_LES_VEX3 = 0xc4,
-    OP_LDS_VEX2 = 0xc5,
-    OP_MOV_IMMEDIATE = 0xc6,
-    OP_GROUP_3 = 0xf6,
-    OP_GROUP_4_5 = 0xfe,
-    OP_0F = 0x0f,
-
-    OP2_GROUP_7 = 0x01,
-    OP2_WRMSR = 0x30,
-    OP2_RDMSR = 0x32,
-    OP2_0F38 = 0x38,
-    OP2_0F3A = 0x3a,
-    OP2_VZEROUPPER = 0x77,
-    OP2_CPUID = 0xa2,
-    OP2_BTS = 0xab,
-    OP2_CMPXCHG = 0xb0,
-    OP2_BTR = 0xb3,
-    OP2_GROUP_8 = 0xba,
-    OP2_BTC = 0xbb,
-    OP2_XADD = 0xc0,
-    OP2_MOVNTI = 0xc3,
-
-    MODRM_REGISTER = 0xc0, /* from here on; below: memory */
-    MODRM_VMCALL = 0xc1,
-    MODRM_VMMCALL = 0xd9,
-
-    PREFIX_OPERAND = 0x66,
-    PREFIX_ADDRESS = 0x67,
-    PREFIX_LOCK = 0xf0,
-    PREFIX_REPNE = 0xf2,
-    PREFIX_REP = 0xf3,
-
-    REX = 0x40,
-    REX_MASK = 0xf0,
-    REX_W = 0x8,
-    REX_R = 0x4,
 };
 
 /* An instruction on its way through the decoder. */
@@ -113,15 +65,15 @@ bool code_measure(struct code *code);
  */
 static inline unsigned int address_length(uint8_t modrm, uint8_t sib, unsigned int address_bytes)
 {
-    const unsigned int mode = modrm >> 6;
-    unsigned int base = modrm & 7;
+    const unsigned int mode = modrm >> MODRM_MODE_SHIFT;
+    unsigned int base = modrm & MODRM_BASE;
     unsigned int length = 0;
 
     if (address_bytes == 2) {
         return mode == 0 ? (base == 6 ? 2 : 0) : mode;
     }
     if (base == 4) {
-        base = sib & 7;
+        base = sib & SIB_BASE;
         length = 1;
     }
     if (mode == 1) {

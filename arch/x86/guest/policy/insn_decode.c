@@ -91,7 +91,7 @@ static enum insn_operation operation_0f_alone(const struct code *code)
 static enum insn_operation operation_of(const struct code *code)
 {
     const bool register_only = (code->layout & MODRM) && code->modrm >= MODRM_REGISTER;
-    const unsigned int reg = code->modrm >> 3 & 7;
+    const unsigned int reg = code->modrm >> MODRM_REG_SHIFT & MODRM_REG;
 
     if (code->from_0f) {
         return register_only || !(code->layout & MODRM) ? operation_0f_alone(code)
@@ -104,7 +104,7 @@ static enum insn_operation operation_of(const struct code *code)
 static void describe(const struct code *code, struct insn *out)
 {
     const bool byte = !(code->opcode & 1) && !(code->from_0f && code->opcode == OP2_GROUP_8);
-    unsigned int reg = code->modrm >> 3 & 7;
+    unsigned int reg = code->modrm >> MODRM_REG_SHIFT & MODRM_REG;
 
     out->width_bytes = byte ? 1 : code->operand_bytes;
     out->repeats = code->repeat != 0;
@@ -183,7 +183,7 @@ static inline bool decode_quick_mov(const uint8_t *bytes, struct insn *out)
         .length = (uint8_t)(at + 2 + address_length(modrm, bytes[at + 2], 8)),
         .width_bytes = rex & REX_W ? 8 : 4,
         .address_bytes = 8,
-        .reg = (uint8_t)((modrm >> 3 & 7) | (rex & REX_R) << 1),
+        .reg = (uint8_t)((modrm >> MODRM_REG_SHIFT & MODRM_REG) | (rex & REX_R) << 1),
     };
     return true;
 }

@@ -286,7 +286,7 @@ static uint8_t immediate_bytes(const struct code *code)
     case ENTER:
         return 3;
     case TEST:
-        if ((code->modrm >> 3 & 7) > 1) {
+        if ((code->modrm >> MODRM_REG_SHIFT & MODRM_REG) > 1) {
             return 0;
         }
         return code->opcode & 1 ? operand : 1;
