@@ -16,16 +16,13 @@
 #include "log.h"
 #include "msr_filter.h"
 #include "processors.h"
+#include "start_word.h"
 
 /* Pages of a virtual processor: struct vcpu, and those that the world switch has its own use for. */
 #define VCPU_PAGES     4
 #define VCPU_OWN_PAGES (VCPU_PAGES - 1)
 /* And for all together: its bitmaps. */
 #define HVM_SHARED_PAGES 5
-
-/* struct vcpu, start_vector */
-#define VCPU_START_VALID 0x100u
-#define VCPU_STARTED     0x200u
 
 /* Lines for the log that wait until a processor prints them: a ring with one writer and one reader at a time. */
 #define VCPU_LINES      8
@@ -62,9 +59,8 @@ struct vcpu {
     struct vcpu_code code;
     struct msr_context msrs;
 
-    /* By who sends a start-up message, and by who starts: 0, VCPU_START_VALID and the vector, or VCPU_STARTED. */
-    uint32_t start_vector;
-    uint64_t started_tsc; /* VMX: when the last one came */
+    struct start_word start; /* SVM, where the guest's messages to others go by way of Berth */
+    uint64_t started_tsc;    /* VMX: when the last start-up message came */
     /* As the guest set its APIC's logical destination and model. */
     uint32_t logical_id;
     bool cluster_model;

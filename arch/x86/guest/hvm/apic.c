@@ -68,20 +68,17 @@ static void init_send(struct vcpu *target)
     if (target->number == 0) {
         hvm_start_over("the guest sent INIT to the first processor");
     }
-    __atomic_store_n(&target->start_vector, 0, __ATOMIC_RELEASE);
+    start_word_init(&target->start);
     send_to(target, APIC_INIT | APIC_ASSERT);
 }
 
-/* Of several start-up messages the first counts, as on hardware: until the next INIT. */
+/* The first processor runs, and heeds none. */
 static void start_send(struct vcpu *target, uint8_t vector)
 {
-    uint32_t before = 0;
-
     if (target->number == 0) {
         return;
     }
-    __atomic_compare_exchange_n(&target->start_vector, &before, VCPU_START_VALID | vector, false,
-                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    start_word_send(&target->start, vector);
     send_to(target,
             APIC_START | APIC_ASSERT | (uint32_t)(processors_start_page().start / PAGE_BYTES));
 }

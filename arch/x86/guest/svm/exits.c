@@ -156,15 +156,11 @@ static enum hvm_answer port_exit(struct vcpu *vcpu, struct vmcb *vmcb)
 /* Whoever sent it: the others are started anew by the guest, through Berth; the first one begins at the firmware. */
 static NORETURN void init_exit(struct vcpu *vcpu)
 {
-    uint32_t started = VCPU_STARTED;
-
     vcpu->exits[VMEXIT_INIT]++;
     if (vcpu->number == 0) {
         hvm_start_over("INIT came to the first processor");
     }
-    /* Not from a guest's message: its vector, if there is one, was for the last start. */
-    __atomic_compare_exchange_n(&vcpu->start_vector, &started, 0, false, __ATOMIC_ACQ_REL,
-                                __ATOMIC_RELAXED);
+    start_word_stopped(&vcpu->start);
     svm_wait_for_init();
 }
 

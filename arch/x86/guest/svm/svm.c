@@ -165,17 +165,14 @@ static INIT void vmcb_kernel(struct vcpu *vcpu, struct vmcb *vmcb, const struct 
 static void svm_started(void)
 {
     struct vcpu *const vcpu = hvm_vcpu(this_processor()->number);
-    uint32_t start = __atomic_load_n(&vcpu->start_vector, __ATOMIC_ACQUIRE);
+    uint8_t vector;
 
     hvm_lines_forget(vcpu);
     svm_switch_on(vcpu);
-    /* Each vector is good for one start. */
-    if ((start & VCPU_START_VALID) == 0 ||
-        !__atomic_compare_exchange_n(&vcpu->start_vector, &start, VCPU_STARTED, false,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    if (!start_word_take(&vcpu->start, &vector)) {
         svm_wait_for_init();
     }
-    vmcb_real_mode(vcpu, vmcb_begin(vcpu), (uint8_t)start);
+    vmcb_real_mode(vcpu, vmcb_begin(vcpu), vector);
     svm_loop(vcpu);
 }
 
