@@ -205,6 +205,7 @@
 #define RIGHTS_DEFAULT_32  UC(0x4000)
 #define RIGHTS_UNUSABLE    UC(0x10000)
 #define RIGHTS_LEVEL_SHIFT 5 /* of the DPL: of ss it is the privilege level */
+#define RIGHTS_LEVEL       UC(0x3)
 
 #define ACTIVITY_ACTIVE         0
 #define ACTIVITY_WAIT_FOR_START 3

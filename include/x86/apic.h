@@ -44,6 +44,17 @@
 
 #define APIC_ID_SHIFT 24 /* in xAPIC mode, of an id in its register and in APIC_COMMAND_HIGH */
 
+/* Logical addresses: a group, and in it a bit for each member. In xAPIC mode: section 11.6.2.2. */
+#define APIC_MODEL_FLAT            UC(0xf0000000) /* one group of eight; else clusters of four */
+#define APIC_LOGICAL_SHIFT         24
+#define APIC_LOGICAL_CLUSTER_SHIFT 4
+#define APIC_LOGICAL_MEMBERS       UC(0xf)
+/* In x2APIC mode: clusters of sixteen, and the address follows from the id: section 11.12.10.2. */
+#define X2APIC_LOGICAL_CLUSTER_SHIFT 16
+#define X2APIC_LOGICAL_MEMBERS       UC(0xffff)
+#define X2APIC_ID_CLUSTER_SHIFT      4
+#define X2APIC_ID_MEMBER             UC(0xf)
+
 /* In x2APIC mode a register is an MSR. */
 #define MSR_X2APIC(offset) (UC(0x800) + (offset) / 16)
 #define X2APIC_ID_SHIFT    32 /* of a destination in the command */
@@ -58,6 +69,15 @@
 #define APIC_START  UC(0x00600) /* the vector is the number of a page */
 #define APIC_BUSY   UC(0x01000) /* read: not sent yet */
 #define APIC_ASSERT UC(0x04000)
+/* Its fields: figures 11-12 (xAPIC) and 11-28 (x2APIC). */
+#define APIC_COMMAND_VECTOR          UC(0xff)
+#define APIC_COMMAND_KIND            UC(0x700)
+#define APIC_COMMAND_LOGICAL         UC(0x800)
+#define APIC_COMMAND_LEVEL           UC(0x8000) /* level-triggered */
+#define APIC_COMMAND_SHORTHAND_SHIFT 18
+#define APIC_COMMAND_SHORTHAND       3
+#define APIC_DESTINATION_SHIFT       56             /* in xAPIC mode, of both halves as one */
+#define X2APIC_COMMAND_RESERVED      UC(0xfff33000) /* 31:20, 17:16, 13, and 12, APIC_BUSY elsewhere */
 
 /* How often delivery is looked for: far more than any message takes, which is some microseconds. */
 #define APIC_SEND_READS_MOST 100000

@@ -49,6 +49,9 @@ enum {
     MODRM_VMCALL = 0xc1,
     MODRM_VMMCALL = 0xd9,
 
+    VEX_MAP = 0x1f, /* in the byte behind the first: of XOP, too */
+    EVEX_MAP = 0x7,
+
     PREFIX_OPERAND = 0x66,
     PREFIX_ADDRESS = 0x67,
     PREFIX_LOCK = 0xf0,

@@ -45,6 +45,14 @@
 #define DR6_STEP    UC(0x4000)
 #define DR7_INITIAL UC(0x400)
 
+/* Parts of a processor's state that XSAVE deals with: SDM volume 1, section 13.1. */
+#define XCR0_X87     UC(0x1)
+#define XCR0_SSE     UC(0x2)
+#define XCR0_AVX     UC(0x4)
+#define XCR0_MPX     UC(0x18)
+#define XCR0_AVX_512 UC(0xe0)
+#define XCR0_AMX     UC(0x60000)
+
 #define REAL_LIMIT UC(0xffff) /* of a segment in real mode */
 
 #define INVD_BYTES 2 /* the instruction's */
@@ -127,6 +135,7 @@
 #define CPUID_XSTATE         UC(0xd) /* eax and edx: bits of XCR0 */
 #define CPUID_TSC            UC(0x15)
 #define CPUID_FREQUENCY      UC(0x16)
+#define CPUID_FREQUENCY_MHZ  UC(0xffff) /* eax: the base frequency */
 /* A hypervisor's leaves: the highest one, and kHz of the time-stamp counter (VMware, "Hypervisor CPUID interface"). */
 #define CPUID_HYPERVISOR        UC(0x40000000)
 #define CPUID_HYPERVISOR_TIMING UC(0x40000010)
@@ -134,8 +143,9 @@
 #define CPUID_EXT_FEATURE       UC(0x80000001)
 #define CPUID_EXT_POWER         UC(0x80000007)
 #define CPUID_EXT_ADDRESS       UC(0x80000008)
-#define CPUID_EXT_MCOMMIT_BIT   8  /* 0x80000008, ebx */
-#define CPUID_EXT_INTWB_BIT     13 /* 0x80000008, ebx */
+#define CPUID_EXT_ADDRESS_BITS  UC(0xff) /* eax: of a physical address */
+#define CPUID_EXT_MCOMMIT_BIT   8        /* 0x80000008, ebx */
+#define CPUID_EXT_INTWB_BIT     13       /* 0x80000008, ebx */
 #define CPUID_EXT_FEATURE_2     UC(0x80000021)
 #define CPUID_EXT_UAI_BIT       7  /* 0x80000021, eax */
 #define CPUID_EXT_AIBRS_BIT     8  /* 0x80000021, eax */

@@ -27,17 +27,33 @@
 #define DESC_TSS_BUSY   UC(0x00000200) /* what ltr makes of an available one */
 #define DESC_LIMIT_4GIB UC(0x0000ffff)
 
-/* Where a descriptor keeps its base. */
-#define DESC_BASE_0_15  2
-#define DESC_BASE_16_23 4
-#define DESC_BASE_24_31 7
+#define DESC_BYTES            8 /* a system descriptor has two of these in 64-bit mode: figure 7-4 */
+#define DESC_ATTRIBUTES_SHIFT 32 /* of the above in a descriptor as one quadword */
+
+/* Where a descriptor keeps its base: as bytes; as a quadword, bits 23 to 0 and 31 to 24. */
+#define DESC_BASE_0_15       2
+#define DESC_BASE_16_23      4
+#define DESC_BASE_24_31      7
+#define DESC_BASE_LOW        UC(0xffffff)
+#define DESC_BASE_LOW_SHIFT  16
+#define DESC_BASE_HIGH       UC(0xff000000)
+#define DESC_BASE_HIGH_SHIFT 32 /* from their own place */
+/* And bits 63 to 32, in a system descriptor's second quadword. */
+#define DESC_BASE_UPPER_SHIFT 32
 
 #define GATE_INTERRUPT UC(0x8e) /* present, ring 0, interrupt gate of the mode's width */
 #define GATE_STACK                                                                                 \
-    (UC(0x7) << 32)      /* of a 64-bit gate's first quadword: which stack of the TSS, 0: none */
-#define VECTOR16_BYTES 4 /* real mode: offset and segment of a handler */
-#define GATE32_BYTES   8
-#define GATE64_BYTES   16
+    (UC(0x7) << 32) /* of a 64-bit gate's first quadword: which stack of the TSS, 0: none */
+#define VECTOR16_BYTES         4 /* real mode: offset and segment of a handler */
+#define VECTOR16_SEGMENT_SHIFT 16
+#define REAL_SEGMENT_SHIFT     4 /* real mode: from a segment's base to its selector */
+#define GATE32_BYTES           8
+/* Its two words: the selector above the offset's lower half; the offset's upper half above the kind. */
+#define GATE32_SELECTOR_SHIFT 16
+#define GATE32_OFFSET_LOW     UC(0x0000ffff)
+#define GATE32_OFFSET_HIGH    UC(0xffff0000)
+#define GATE32_KIND_SHIFT     8
+#define GATE64_BYTES          16
 /* Where a 64-bit gate keeps its handler's address, in two parts. */
 #define GATE64_OFFSET_0_15  0
 #define GATE64_OFFSET_16_63 6

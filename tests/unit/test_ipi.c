@@ -124,6 +124,16 @@ static void test_some_by_logical_addresses(void **state)
     assert_true(reaches(0xffffffff00004e00, X2APIC, x2));
 }
 
+/* Intel SDM volume 3A, section 10.12.10.2 (11.12.10.2). */
+static void test_logical_addresses_in_x2apic_mode_follow_from_ids(void **state)
+{
+    (void)state;
+    assert_int_equal(ipi_x2apic_logical_id(0), 0x00000001);
+    assert_int_equal(ipi_x2apic_logical_id(0xf), 0x00008000);
+    assert_int_equal(ipi_x2apic_logical_id(0x22), 0x00020004);
+    assert_int_equal(ipi_x2apic_logical_id(0xfffff), 0xffff8000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_shorthands),
         cmocka_unit_test(test_one_by_its_id),
         cmocka_unit_test(test_some_by_logical_addresses),
+        cmocka_unit_test(test_logical_addresses_in_x2apic_mode_follow_from_ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

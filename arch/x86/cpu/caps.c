@@ -25,7 +25,7 @@ struct cpu_caps cpu_caps_read(void)
                             .combines_writes = pat_combines_writes()};
 
     if (cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_ADDRESS) {
-        unsigned int bits = cpuid(CPUID_EXT_ADDRESS).eax & 0xff;
+        unsigned int bits = cpuid(CPUID_EXT_ADDRESS).eax & CPUID_EXT_ADDRESS_BITS;
 
         if (bits >= 32 && bits <= PHYSICAL_BITS_MAX) {
             caps.physical_bits = bits;

@@ -129,9 +129,10 @@ static INIT void start_page_vectors(uint32_t at)
         uint8_t *const gate = start_page.bytes + TRAMPOLINE_GATES + vector * GATE32_BYTES;
 
         word_write(start_page.bytes + TRAMPOLINE_VECTORS + vector * VECTOR16_BYTES,
-                   (at >> 4) << 16 | park16);
-        word_write(gate, SEL_CODE32 << 16 | (park32 & 0xffff));
-        word_write(gate + sizeof(uint32_t), (park32 & 0xffff0000) | GATE_INTERRUPT << 8);
+                   (at >> REAL_SEGMENT_SHIFT) << VECTOR16_SEGMENT_SHIFT | park16);
+        word_write(gate, SEL_CODE32 << GATE32_SELECTOR_SHIFT | (park32 & GATE32_OFFSET_LOW));
+        word_write(gate + sizeof(uint32_t),
+                   (park32 & GATE32_OFFSET_HIGH) | GATE_INTERRUPT << GATE32_KIND_SHIFT);
     }
 }
 
@@ -445,7 +446,7 @@ NORETURN void processor_become_first(processor_work_fn *function)
         leaving_processor.apic_id = processor_self()->apic_id;
         msr_write(MSR_GS_BASE, (uint64_t)&leaving_processor);
     }
-    boot_gdt[SEL_TSS / 8] &= ~((uint64_t)DESC_TSS_BUSY << 32);
+    boot_gdt[SEL_TSS / DESC_BYTES] &= ~((uint64_t)DESC_TSS_BUSY << DESC_ATTRIBUTES_SHIFT);
     asm volatile("lgdt %0; ltr %w1; lidt %2; mov %3, %%rsp; xor %%ebp, %%ebp; call *%4"
                  :
                  : "m"(gdt_pointer_va), "r"(SEL_TSS), "m"(idt_pointer_va), "r"(boot_stack_top),
@@ -525,9 +526,16 @@ const struct processor *processor_that_reports(const void *frame)
 /* A segment with this base and limit in the two quadwords that a 64-bit system descriptor takes. */
 static void descriptor_write(uint64_t descriptor[2], uint64_t base, uint32_t limit)
 {
-    descriptor[0] =
-        (uint64_t)DESC_TSS64 << 32 | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56 | limit;
-    descriptor[1] = base >> 32;
+    descriptor[0] = (uint64_t)DESC_TSS64 << DESC_ATTRIBUTES_SHIFT |
+                    (base & DESC_BASE_LOW) << DESC_BASE_LOW_SHIFT |
+                    (base & DESC_BASE_HIGH) << DESC_BASE_HIGH_SHIFT | limit;
+    descriptor[1] = base >> DESC_BASE_UPPER_SHIFT;
+}
+
+/* One of a segment that is all of memory. */
+static uint64_t flat_descriptor(uint64_t attributes)
+{
+    return attributes << DESC_ATTRIBUTES_SHIFT | DESC_LIMIT_4GIB;
 }
 
 static void tables_load(struct processor *self)
@@ -542,10 +550,11 @@ static void tables_load(struct processor *self)
         self->task.ist[ist - 1] = self->stacks[ist].top;
     }
     memset(self->gdt, 0, sizeof(self->gdt));
-    self->gdt[SEL_CODE32 / 8] = (uint64_t)DESC_CODE32 << 32 | DESC_LIMIT_4GIB;
-    self->gdt[SEL_CODE64 / 8] = (uint64_t)DESC_CODE64 << 32 | DESC_LIMIT_4GIB;
-    self->gdt[SEL_DATA / 8] = (uint64_t)DESC_DATA << 32 | DESC_LIMIT_4GIB;
-    descriptor_write(&self->gdt[SEL_TSS / 8], (uint64_t)&self->task, sizeof(self->task) - 1);
+    self->gdt[SEL_CODE32 / DESC_BYTES] = flat_descriptor(DESC_CODE32);
+    self->gdt[SEL_CODE64 / DESC_BYTES] = flat_descriptor(DESC_CODE64);
+    self->gdt[SEL_DATA / DESC_BYTES] = flat_descriptor(DESC_DATA);
+    descriptor_write(&self->gdt[SEL_TSS / DESC_BYTES], (uint64_t)&self->task,
+                     sizeof(self->task) - 1);
     asm volatile("lgdt %0; ltr %w1; lidt %2"
                  :
                  : "m"(pointer), "r"(SEL_TSS), "m"(idt_pointer_va)

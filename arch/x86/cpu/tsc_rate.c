@@ -55,7 +55,7 @@ struct tsc_rate tsc_rate_by_cpuid(void)
         told.crystal_hz = leaf.ecx;
     }
     if (leaves >= CPUID_FREQUENCY) {
-        told.base_mhz = cpuid(CPUID_FREQUENCY).eax & 0xffff;
+        told.base_mhz = cpuid(CPUID_FREQUENCY).eax & CPUID_FREQUENCY_MHZ;
     }
     if ((cpuid(CPUID_FEATURE).ecx >> CPUID_HYPERVISOR_BIT & 1) != 0 &&
         cpuid(CPUID_HYPERVISOR).eax >= CPUID_HYPERVISOR_TIMING) {

@@ -37,6 +37,9 @@ struct ipi_address {
     bool flat;           /* xAPIC: DFR says flat model, else cluster */
 };
 
+/* In x2APIC mode nobody chooses it: it follows from the id. */
+uint32_t ipi_x2apic_logical_id(uint32_t apic_id);
+
 /* Is the processor `who` meant by what `sender` sent? */
 bool ipi_reaches(const struct ipi *ipi, bool x2apic, uint32_t sender,
                  const struct ipi_address *who);

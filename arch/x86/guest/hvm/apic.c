@@ -11,8 +11,7 @@
 #include "x86/apic.h"
 #include "x86/paging.h"
 
-#define APIC_MODEL_FLAT (0xfu << 28)
-#define APIC_PAGE       (PAGE_BYTES - 1)
+#define APIC_PAGE (PAGE_BYTES - 1)
 
 static bool is_x2apic(void)
 {
@@ -57,8 +56,7 @@ static void address_of(const struct vcpu *vcpu, bool x2apic, struct ipi_address 
 {
     *out = (struct ipi_address){vcpu->apic_id, vcpu->logical_id, !vcpu->cluster_model};
     if (x2apic) {
-        /* SDM volume 3A, section 11.12.10.2 */
-        out->logical_id = vcpu->apic_id >> 4 << 16 | 1u << (vcpu->apic_id & 0xf);
+        out->logical_id = ipi_x2apic_logical_id(vcpu->apic_id);
     }
 }
 
@@ -123,7 +121,7 @@ enum hvm_answer hvm_ipi(struct vcpu *vcpu, uint64_t icr)
 
 uint32_t hvm_apic_read(uint64_t gpa)
 {
-    return is_x2apic() ? UINT32_MAX : *page_register(gpa & APIC_PAGE & ~3ULL);
+    return is_x2apic() ? UINT32_MAX : *page_register(gpa & APIC_PAGE);
 }
 
 enum hvm_answer hvm_apic_write(struct vcpu *vcpu, uint64_t gpa, uint32_t value)
@@ -147,7 +145,7 @@ enum hvm_answer hvm_apic_write(struct vcpu *vcpu, uint64_t gpa, uint32_t value)
     default:
         break;
     }
-    if ((offset & 3) == 0) {
+    if (offset % sizeof(uint32_t) == 0) {
         *page_register(offset) = value;
     }
     return HVM_DONE;

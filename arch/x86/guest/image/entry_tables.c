@@ -46,8 +46,8 @@ void entry_tables_build(const struct entry_tables_request *request, void *block)
 {
     const uint64_t code = request->entry_64 ? DESC_CODE64 : DESC_CODE32;
     const uint64_t gdt[GDT_ENTRIES] = {
-        [GDT_CODE] = code << 32 | DESC_LIMIT_4GIB,
-        [GDT_DATA] = DESC_DATA << 32 | DESC_LIMIT_4GIB,
+        [GDT_CODE] = code << DESC_ATTRIBUTES_SHIFT | DESC_LIMIT_4GIB,
+        [GDT_DATA] = DESC_DATA << DESC_ATTRIBUTES_SHIFT | DESC_LIMIT_4GIB,
     };
     struct page_pool pool = {
         .tables = block,

@@ -189,7 +189,7 @@ static uint8_t vex_layout(struct code *code)
         return NONE;
     }
     if (code->opcode == OP_LES_VEX3) {
-        map = take(code) & 0x1f;
+        map = take(code) & VEX_MAP;
         if (map > MAP_0F3A) {
             return NONE;
         }
@@ -208,7 +208,7 @@ static uint8_t evex_layout(struct code *code)
     if (takes_no_vector(code)) {
         return NONE;
     }
-    map = take(code) & 0x7;
+    map = take(code) & EVEX_MAP;
     code->at += 2;
     return vector_layout(code, map);
 }
@@ -216,7 +216,7 @@ static uint8_t evex_layout(struct code *code)
 /* A map below 8 would be POP's ModRM, whose reg is 0. */
 static uint8_t xop_layout(struct code *code)
 {
-    const unsigned int map = peek(code) & 0x1f;
+    const unsigned int map = peek(code) & VEX_MAP;
 
     if (map < MAP_8) {
         return MODRM;

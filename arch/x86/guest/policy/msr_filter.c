@@ -138,7 +138,10 @@ struct msr_decision msr_write_decide(uint32_t msr, uint64_t value,
 
 /* --- bitmaps --------------------------------------------------------------------------------------------------- */
 
-/* Both have a part for each 0x2000 MSRs, from one of these on. */
+/*
+ * Both have a part for each 0x2000 MSRs, from one of these on. AMD APM volume 2, section 15.11: of 0x800 bytes, two
+ * bits for each MSR. Intel SDM volume 3C, section 24.6.9: of 0x400 bytes, those for writing behind those for reading.
+ */
 #define PART_MSRS 0x2000u
 static const uint32_t parts[] = {0x00000000, 0xc0000000, 0xc0010000};
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "abi/vmx.h"
+#include "x86/registers.h"
 
 /* Needed, and set. */
 #define PRIMARY_NEEDED   (PRIMARY_MSR_BITMAPS | PRIMARY_SECONDARY)
@@ -31,7 +32,7 @@
 #define PIN_UNWANTED (PIN_INTERRUPTS | PIN_NMIS | PIN_VIRTUAL_NMIS)
 
 /* What an unrestricted guest may clear although VMX needs it: SDM volume 3C, section 23.8. */
-#define CR0_OF_UNRESTRICTED UC(0x80000001)
+#define CR0_OF_UNRESTRICTED (CR0_PG | CR0_PE)
 
 static uint32_t may(uint64_t capability)
 {

@@ -5,14 +5,7 @@
 
 #include <stddef.h>
 
-#include "x86/const.h"
-
-#define XCR0_X87     UC(0x1)
-#define XCR0_SSE     UC(0x2)
-#define XCR0_AVX     UC(0x4)
-#define XCR0_MPX     UC(0x18)
-#define XCR0_AVX_512 UC(0xe0)
-#define XCR0_AMX     UC(0x60000)
+#include "x86/registers.h"
 
 bool xcr0_is_valid(uint64_t value, uint64_t supported)
 {

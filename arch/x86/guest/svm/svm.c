@@ -17,6 +17,7 @@
 #include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
+#include "x86/segments.h"
 
 INIT struct hvm_support svm_support(void)
 {
@@ -123,8 +124,9 @@ static struct svm_segment segment(uint16_t selector, uint64_t base, uint32_t lim
 /* The state of a processor behind INIT and a start-up message: SDM volume 3A, table 10-1; APM volume 2, table 14-1. */
 static void vmcb_real_mode(struct vcpu *vcpu, struct vmcb *vmcb, uint8_t vector)
 {
-    vmcb->cs =
-        segment((uint16_t)(vector << 8), (uint64_t)vector << PAGE_SHIFT, REAL_LIMIT, SVM_REAL_CODE);
+    const uint64_t base = (uint64_t)vector << PAGE_SHIFT;
+
+    vmcb->cs = segment((uint16_t)(base >> REAL_SEGMENT_SHIFT), base, REAL_LIMIT, SVM_REAL_CODE);
     vmcb->ds = segment(0, 0, REAL_LIMIT, SVM_REAL_DATA);
     vmcb->es = vmcb->fs = vmcb->gs = vmcb->ss = vmcb->ds;
     vmcb->gdtr = segment(0, 0, REAL_LIMIT, 0);

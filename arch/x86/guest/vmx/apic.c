@@ -9,9 +9,6 @@
 #include "x86/paging.h"
 #include "x86/registers.h"
 
-/* Far more than any message takes. */
-#define SEND_READS_MOST 100000
-
 /* Whatever mode the guest has put it into. NULL: x2APIC mode. */
 static volatile uint32_t *apic_page(void)
 {
@@ -93,8 +90,8 @@ void vmx_apic_reset(void)
 
 static void wait_sent(volatile uint32_t *page)
 {
-    for (uint32_t i = 0; i < SEND_READS_MOST && (apic_read(page, APIC_COMMAND) & APIC_BUSY) != 0;
-         i++) {
+    for (uint32_t i = 0;
+         i < APIC_SEND_READS_MOST && (apic_read(page, APIC_COMMAND) & APIC_BUSY) != 0; i++) {
         processor_pause();
     }
 }

@@ -26,7 +26,7 @@ static uint8_t code_bits(uint64_t efer)
 
 static uint8_t privilege(void)
 {
-    return vmcs_read(VMCS_SEGMENT(VMCS_GUEST_RIGHTS, VMCS_SS)) >> RIGHTS_LEVEL_SHIFT & 3;
+    return vmcs_read(VMCS_SEGMENT(VMCS_GUEST_RIGHTS, VMCS_SS)) >> RIGHTS_LEVEL_SHIFT & RIGHTS_LEVEL;
 }
 
 /* All of it: for what looks at the guest's memory, and for reports. */

@@ -12,6 +12,7 @@
 #include "vmx_state.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
+#include "x86/segments.h"
 
 /* Every processor has translations of its own, so all guests can have the same number. */
 #define OWN_VPID 1
@@ -88,8 +89,9 @@ static INIT uint64_t task_base(const struct table_pointer *gdt, uint16_t selecto
     uint64_t descriptor[2];
 
     memcpy(descriptor, (const void *)(gdt->base + selector), sizeof(descriptor));
-    return (descriptor[0] >> 16 & 0xffffff) | (descriptor[0] >> 56 & 0xff) << 24 |
-           descriptor[1] << 32;
+    return (descriptor[0] >> DESC_BASE_LOW_SHIFT & DESC_BASE_LOW) |
+           (descriptor[0] >> DESC_BASE_HIGH_SHIFT & DESC_BASE_HIGH) |
+           descriptor[1] << DESC_BASE_UPPER_SHIFT;
 }
 
 /* XSETBV is done for the guest, and wants this. */
@@ -246,7 +248,8 @@ void vmcs_wait_for_start(struct vcpu *vcpu)
 
 void vmcs_started(uint8_t vector)
 {
-    segment_write(VMCS_CS, (uint16_t)(vector << 8), (uint64_t)vector << PAGE_SHIFT, REAL_LIMIT,
-                  RIGHTS_CODE16);
+    const uint64_t base = (uint64_t)vector << PAGE_SHIFT;
+
+    segment_write(VMCS_CS, (uint16_t)(base >> REAL_SEGMENT_SHIFT), base, REAL_LIMIT, RIGHTS_CODE16);
     vmcs_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 }
