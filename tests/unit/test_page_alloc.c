@@ -100,7 +100,7 @@ static void test_whole_pages_of_ram_are_free(void **state)
     add(MIB(5), MIB(5) + 2 * PAGE_BYTES, MEMORY_ACPI_RECLAIM);
     room.end = room.start + page_alloc_bytes(&map, 1);
     model_start(&model, &map, (struct busy_list){&room, 1}, room);
-    assert_int_equal(page_alloc_total(&model.alloc), 0x9f + 256 + 256);
+    assert_int_equal(model_total(&model.alloc), 0x9f + 256 + 256);
     /* Page 0, boot services, the room. */
     assert_int_equal(model.alloc.pages[PAGE_RESERVED], 1 + 256 + prange_bytes(room) / PAGE_BYTES);
     assert_int_equal(model.alloc.pages[PAGE_ALLOCATED] + model.alloc.pages[PAGE_OWN], 0);
@@ -267,9 +267,9 @@ static void test_ram_that_was_not_in_the_map_can_be_given(void **state)
     add_pages(3050, 3060, MEMORY_BOOT_SERVICES);
     room = model_range(1900, page_alloc_bytes(&map, 1) / PAGE_BYTES);
     model_start(&model, &map, (struct busy_list){&room, 1}, room);
-    total = page_alloc_total(&model.alloc);
+    total = model_total(&model.alloc);
     model_give(&model, 3000, 100);
-    assert_int_equal(page_alloc_total(&model.alloc), total + 90);
+    assert_int_equal(model_total(&model.alloc), total + 90);
     assert_refused(page_alloc_give(&model.alloc, added), PAGES_IN_USE, added.start);
     assert_int_equal(take(100, PAGE_BYTES, UINT64_MAX).start, added.start);
 }

@@ -213,8 +213,7 @@ uint32_t placement_settle(struct prange *ranges, uint32_t count)
 uint64_t placement_image(const struct memmap *map, struct prange image, bool loader_moved,
                          struct busy_list modules)
 {
-    struct obstacles obstacles = {.others = modules};
-    struct placement_request request = {
+    const struct placement_request request = {
         .bytes = prange_bytes(image),
         .alignment = IMAGE_SLOT_BYTES,
         .below = GIB(4),
@@ -225,7 +224,7 @@ uint64_t placement_image(const struct memmap *map, struct prange image, bool loa
     uint64_t place;
     uint64_t missing;
 
-    if ((is_good && loader_moved) || !find(map, &obstacles, &request, &place, &missing)) {
+    if ((is_good && loader_moved) || !placement_find(map, modules, &request, &place, &missing)) {
         return image.start;
     }
     return !is_good || place > image.start ? place : image.start;

@@ -110,11 +110,4 @@ void page_alloc_expect(struct page_alloc *alloc, uint32_t changes);
 bool page_alloc_next(const struct page_alloc *alloc, uint64_t from, uint32_t states,
                      struct prange *range);
 
-/* All pages of RAM. */
-static inline uint64_t page_alloc_total(const struct page_alloc *alloc)
-{
-    return alloc->pages[PAGE_FREE] + alloc->pages[PAGE_ALLOCATED] + alloc->pages[PAGE_RESERVED] +
-           alloc->pages[PAGE_OWN];
-}
-
 #endif
