@@ -18,10 +18,6 @@
 #include "vmx.h"
 #include "x86/registers.h"
 
-/* Ranges of the page allocator's that are told apart; beside them the image, the tables, the page below 1 MiB. */
-#define USED_MAX 16
-#define KEPT_MAX (USED_MAX + 3)
-
 struct hvm_choice hvm_choose(enum dom0_mode mode)
 {
     const bool has_svm = cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_FEATURE &&
@@ -120,8 +116,8 @@ static uint64_t bytes_of(struct busy_list list)
 
 struct busy_list hvm_kept(struct prange image, struct prange tables)
 {
-    static struct prange ranges[KEPT_MAX];
-    uint32_t count = pages_used(ranges, USED_MAX);
+    static struct prange ranges[HVM_KEPT_MOST];
+    uint32_t count = pages_used(ranges, PAGES_USED_MOST);
 
     ranges[count++] = image;
     ranges[count++] = tables;
@@ -135,7 +131,7 @@ struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image, s
         .all = bytes_of(kept),
         .image = prange_bytes(image),
         .tables = prange_bytes(tables),
-        .nested = hvm_footprint().nested_bytes + iommu_bytes(),
+        .nested = hvm_nested_bytes() + iommu_bytes(),
     };
 
     memory.processors = memory.all - memory.image - memory.tables - memory.nested;
@@ -144,7 +140,7 @@ struct kept_memory hvm_kept_memory(struct busy_list kept, struct prange image, s
 
 void hvm_close(struct busy_list kept)
 {
-    static struct prange ranges[KEPT_MAX + ACPI_IOMMUS_MAX];
+    static struct prange ranges[HVM_KEPT_MOST + ACPI_IOMMUS_MAX];
     uint32_t count = kept.count;
     struct busy_list closed;
 

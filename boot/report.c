@@ -391,7 +391,8 @@ static NORETURN void fatal_status(struct status status)
         log_error("the local APIC at 0x%lx lies in RAM or above 4 GiB - use dom0=native", at);
         break;
     case NESTED_NO_ROOM:
-        log_error("nested page tables need 0x%lx bytes more - report this defect", at);
+        log_error("nested page tables need 0x%lx bytes more - use dom0=native, and report this",
+                  at);
         break;
     case NESTED_BAD_RANGE:
         log_error("memory at 0x%lx cannot be kept from the guest - report this defect", at);

@@ -42,8 +42,6 @@ struct efi_handoff efi_handoff_storage NOINIT;
 
 /* What is busy before the page allocator is there: modules, the image, the page tables, a BIOS' own memory. */
 #define BUSY_MAX (BOOT_MODULES_MAX + 3)
-/* And afterwards what is taken from it: ranges that are told apart. */
-#define USED_MAX 16
 /* What guest_reserve() reserves. */
 #define GUEST_RANGES 3
 
@@ -266,11 +264,11 @@ static void stage_memory(const struct memmap *map, struct busy_list busy, struct
 /* What the guest may not be put on, beside the image. */
 static struct busy_list guest_busy(struct prange tables)
 {
-    static struct prange ranges[1 + USED_MAX];
+    static struct prange ranges[1 + PAGES_USED_MOST];
 
     pages_expect(GUEST_RANGES);
     ranges[0] = tables;
-    return (struct busy_list){ranges, 1 + pages_used(ranges + 1, USED_MAX)};
+    return (struct busy_list){ranges, 1 + pages_used(ranges + 1, PAGES_USED_MOST)};
 }
 
 /* What Berth keeps when it stays, and a line about it. IOMMUs' tables are the last that is taken. */
@@ -397,6 +395,9 @@ NORETURN void __start_xen(const struct entry_regs *regs)
         .format = hvm.format,
         .map = map,
         .caps = &caps,
+        .firmware = acpi,
+        .image = image,
+        .tables = tables,
         .processors = online,
         .processors_enabled = acpi->processors_enabled + acpi->processors_dropped,
         .halt_on_shutdown = options.halt_on_triple_fault,

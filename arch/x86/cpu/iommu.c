@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "abi/acpi.h"
+#include "abi/pci.h"
 #include "clock.h"
 #include "instructions.h"
 #include "iommu_tables.h"
@@ -134,6 +135,36 @@ static uint64_t device_table_bytes(void)
     return device_count * sizeof(struct iommu_device);
 }
 
+/* What is taken for that. */
+static uint64_t pages_for(uint32_t units, uint32_t devices, uint32_t tables)
+{
+    return devices * sizeof(struct iommu_device) / PAGE_BYTES + tables +
+           (uint64_t)units * UNIT_PAGES + 1;
+}
+
+uint64_t iommu_bytes_most(const struct acpi_info *firmware, const struct memmap *map,
+                          const struct cpu_caps *caps, uint32_t ranges)
+{
+    const uint32_t units = firmware->iommu_count;
+    const struct iommu_mapping nothing_kept = {.top = iommu_map_top(map, caps->physical_bits)};
+    const uint32_t ranges_most = ranges + LATER_RANGES(units);
+
+    if (units == 0) {
+        return 0;
+    }
+    return pages_for(units, IOMMU_DEVICES_PER_BUS * PCI_BUSES,
+                     iommu_map_pages(&nothing_kept) + ranges_most * IOMMU_PAGES_FOR_RANGE) *
+           PAGE_BYTES;
+}
+
+uint32_t iommu_registers_told(const struct acpi_info *firmware, struct prange *ranges)
+{
+    for (uint32_t i = 0; i < firmware->iommu_count; i++) {
+        ranges[i] = registers_of(&firmware->iommus[i]);
+    }
+    return firmware->iommu_count;
+}
+
 static uint64_t unit_pa(uint32_t unit)
 {
     return block.start + device_table_bytes() + (map_pages + unit * UNIT_PAGES) * PAGE_BYTES;
@@ -153,8 +184,7 @@ void iommu_take_memory(const struct acpi_info *firmware, const struct memmap *ma
     mapping = (struct iommu_mapping){iommu_map_top(map, caps->physical_bits), kept};
     map_pages = iommu_map_pages(&mapping) + LATER_RANGES(units) * IOMMU_PAGES_FOR_RANGE;
     device_count = IOMMU_DEVICES_PER_BUS * iommu_buses(highest_device(map));
-    pages = device_table_bytes() / PAGE_BYTES + map_pages +
-            (uint64_t)acpi->iommu_count * UNIT_PAGES + 1;
+    pages = pages_for(acpi->iommu_count, device_count, map_pages);
     if (!is_ok(pages_take(pages, &block))) {
         log_warning("iommu: there is no room for its tables, %lu pages", pages);
         block = (struct prange){0, 0};

@@ -252,6 +252,32 @@ INIT uint64_t nested_bytes(const struct nested_request *request)
            PAGE_BYTES;
 }
 
+/* In how many pages of 1 << shift bytes so many bytes, in whole small pages, can lie. */
+static INIT uint64_t pages_most(uint64_t bytes, unsigned int shift)
+{
+    const uint64_t larger = 1ULL << shift;
+
+    return bytes == 0 ? 0 : (bytes + larger - 2 * PAGE_BYTES) / larger + 1;
+}
+
+/* What a range costs at most that is kept, too: each larger page that it lies in has to be divided. */
+static INIT uint64_t range_bytes_most(uint64_t bytes)
+{
+    return (pages_most(bytes, L2_SHIFT) + pages_most(bytes, L3_SHIFT)) * PAGE_BYTES;
+}
+
+INIT uint64_t nested_bytes_before(const struct nested_request *request, const uint64_t *later,
+                                  uint32_t count, uint64_t beside)
+{
+    uint64_t bytes = nested_bytes(request);
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += range_bytes_most(later[i]);
+    }
+    /* The range that the tables are in is longer by what it costs itself, which is far less than its length. */
+    return bytes + range_bytes_most(2 * (bytes + beside));
+}
+
 static INIT struct status request_check(const struct nested_request *request)
 {
     if (request->top < GIB(4) || request->top % L3_PAGE_BYTES != 0 ||

@@ -23,6 +23,22 @@ void iommu_hide(const struct acpi_info *firmware);
 uint32_t iommu_table_pages(const struct acpi_info *firmware);
 
 /*
+ * How much memory iommu_take_memory() takes at most, in one range.
+ *
+ * @ranges  that are kept, at most, but for that one and the registers
+ */
+uint64_t iommu_bytes_most(const struct acpi_info *firmware, const struct memmap *map,
+                          const struct cpu_caps *caps, uint32_t ranges);
+
+/*
+ * Where the firmware says that their registers are, in any order and not checked: iommu_registers() has all of these or
+ * fewer.
+ *
+ * @return  how many ranges; at most ACPI_IOMMUS_MAX
+ */
+uint32_t iommu_registers_told(const struct acpi_info *firmware, struct prange *ranges);
+
+/*
  * Map their registers, and take the memory that they need from the page allocator. What cannot be used is a warning.
  *
  * @firmware  stays

@@ -40,6 +40,12 @@ void pages_expect(uint32_t changes);
 void pages_count(uint64_t counts[PAGE_STATES]);
 
 /*
+ * Ranges in use, at most: stacks of processors, what is kept under a guest, IOMMUs' tables; and pages for extents, of
+ * which each of these takes a few where the memory map is long.
+ */
+#define PAGES_USED_MOST 16
+
+/*
  * List what is in use: taken, or kept for extents. Where there are more than `most` ranges the last one also covers
  * what lies between.
  *

@@ -17,6 +17,7 @@
 #include "compiler.h"
 #include "memmap.h"
 #include "nested.h"
+#include "pages.h"
 #include "placement.h"
 #include "status.h"
 
@@ -28,13 +29,19 @@ struct hvm_support {
     const char *remedy;
 };
 
+/* Ranges that are kept, at most: those that the page allocator tells of, and the three of struct hvm_request. */
+#define HVM_KEPT_MOST (PAGES_USED_MOST + 3)
+
 /* How it is to be done. */
 struct hvm_request {
     enum nested_format format;
     const struct memmap *map;
     const struct cpu_caps *caps;
-    uint32_t processors;         /* that run Berth, the first one among them */
-    uint32_t processors_enabled; /* that the firmware says are there; 0: it does not say */
+    const struct acpi_info *firmware; /* its IOMMUs */
+    struct prange image;              /* Berth itself, and its page tables: kept, as are */
+    struct prange tables;             /* processors_start_page() and what pages_used() says */
+    uint32_t processors;              /* that run Berth, the first one among them */
+    uint32_t processors_enabled;      /* that the firmware says are there; 0: it does not say */
     bool halt_on_shutdown; /* a guest's triple fault: halt with a dump; else restart the machine */
 };
 
@@ -63,11 +70,7 @@ struct hvm_entry {
  */
 struct status hvm_build(struct busy_list kept);
 
-/* What hvm_take_memory() took, for the footprint's line. */
-struct hvm_footprint {
-    uint64_t nested_bytes;
-    uint64_t processors_bytes;
-};
-struct hvm_footprint hvm_footprint(void);
+/* What of that is for the nested tables. */
+uint64_t hvm_nested_bytes(void);
 
 #endif

@@ -53,16 +53,17 @@ struct nested {
 /* Tables for what is touched above `top`: one for each GiB there without 1 GiB pages, else for each 512 GiB. */
 #define NESTED_SPARE_TABLES 32
 
-/*
- * Memory for the tables, those for what is touched later included: whole pages. When some of what is to be kept is not
- * known yet, nested_bytes_for_range() of the most that each such range can have comes on top.
- */
+/* Memory for the tables, those for what is touched later included: whole pages. */
 uint64_t nested_bytes(const struct nested_request *request);
 
-static inline uint64_t nested_bytes_for_range(uint64_t bytes)
-{
-    return KIB(4) * ((bytes - 1) / MIB(2) + 2 + (bytes - 1) / GIB(1) + 2);
-}
+/*
+ * The same, while some of what is to be kept is not in request->kept yet: enough wherever that will be.
+ *
+ * @later   how long such ranges are at most, in bytes; 0: there is none
+ * @beside  what is kept in one range with the tables themselves, in bytes: where that is is not known either
+ */
+uint64_t nested_bytes_before(const struct nested_request *request, const uint64_t *later,
+                             uint32_t count, uint64_t beside);
 
 /*
  * @tables  nested_bytes() of memory or more, page-aligned, which need not be cleared; it is at physical address `pa`

@@ -14,6 +14,7 @@
 #include "guest_memory.h"
 #include "hvm_state.h"
 #include "instructions.h"
+#include "iommu.h"
 #include "log.h"
 #include "mem.h"
 #include "mtrr.h"
@@ -29,10 +30,10 @@
 #include "x86/registers.h"
 #include "x86/stacks.h"
 
-#define ONES_PAGES      2
-#define KEPT_KNOWN_MOST 16
-#define KEPT_UNKNOWN    5
-#define STACK_PAGES     (PROCESSOR_STACK_BYTES / PAGE_BYTES)
+#define ONES_PAGES  2
+#define STACK_PAGES (PROCESSOR_STACK_BYTES / PAGE_BYTES)
+/* What is taken from the page allocator after it was asked what it has given: this block, and IOMMUs' tables. */
+#define LATER_TAKES 2
 /* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
 #define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
 
@@ -44,10 +45,12 @@ static uint64_t nested_room_bytes;
 static struct guest_memory memory;
 static uint32_t first_apic_id;
 
-static INIT uint64_t block_pages(void)
+/* Of the block, but for the nested tables. */
+static INIT uint64_t other_bytes(void)
 {
-    return nested_room_bytes / PAGE_BYTES + ONES_PAGES + 1 + HVM_SHARED_PAGES +
-           (uint64_t)request.processors * VCPU_PAGES + STACK_PAGES;
+    return (ONES_PAGES + 1 + HVM_SHARED_PAGES + (uint64_t)request.processors * VCPU_PAGES +
+            STACK_PAGES) *
+           PAGE_BYTES;
 }
 
 /* Physical addresses of the block's parts. */
@@ -147,17 +150,24 @@ static INIT bool apic_ready(const struct local_apic *apic)
 }
 
 /*
- * What the tables take, before all that is kept is known: what has been taken of memory is; the image, Berth's page
- * tables, the block itself and perhaps some device are further ranges, none larger than the image's slot.
+ * What the tables take, before all that is kept is known: where this block and IOMMUs' tables will be is not. What the
+ * firmware says of IOMMUs is taken as it is: those that cannot be used cost nothing later.
  */
 static INIT uint64_t nested_room(void)
 {
-    static struct prange kept[KEPT_KNOWN_MOST + 1];
-    uint32_t count = pages_used(kept, KEPT_KNOWN_MOST);
+    static struct prange kept[HVM_KEPT_MOST + ACPI_IOMMUS_MAX];
+    const uint64_t iommus =
+        iommu_bytes_most(request.firmware, request.map, request.caps, HVM_KEPT_MOST);
+    uint32_t count;
 
+    pages_expect(LATER_TAKES); /* no page for extents comes later */
+    count = pages_used(kept, PAGES_USED_MOST);
+    kept[count++] = request.image;
+    kept[count++] = request.tables;
     kept[count++] = processors_start_page();
+    count += iommu_registers_told(request.firmware, kept + count);
     nested_request.kept = (struct busy_list){kept, count};
-    return nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES);
+    return nested_bytes_before(&nested_request, &iommus, 1, other_bytes());
 }
 
 /*
@@ -202,7 +212,7 @@ INIT struct status hvm_take_memory(const struct hvm_request *wanted)
         return status_at(HVM_APIC_OUT_OF_REACH, apic.registers.pa);
     }
     first_apic_id = apic.on ? local_apic_id() : 0;
-    return pages_take(block_pages(), &block);
+    return pages_take((nested_room_bytes + other_bytes()) / PAGE_BYTES, &block);
 }
 
 /* RAM as the guest has it, as far as Berth reaches it: the map's, without what is kept. */
@@ -266,10 +276,7 @@ INIT struct status hvm_build(struct busy_list kept)
                         nested_room_bytes);
 }
 
-INIT struct hvm_footprint hvm_footprint(void)
+INIT uint64_t hvm_nested_bytes(void)
 {
-    return (struct hvm_footprint){
-        .nested_bytes = nested_room_bytes,
-        .processors_bytes = prange_bytes(block) - nested_room_bytes,
-    };
+    return nested_room_bytes;
 }
