@@ -163,10 +163,6 @@
 #define FADT_RESET_SUPPORTED  (1U << 10) /* RESET_REG_SUP */
 #define FADT_HARDWARE_REDUCED (1U << 20) /* HW_REDUCED_ACPI: no PM1 registers, no timer */
 
-/* IA-PC boot architecture flags: ACPI 5.2.9.3 */
-#define FADT_BOOT_8042   (1U << 1)
-#define FADT_BOOT_NO_VGA (1U << 2)
-
 /* PM1 control: ACPI 4.8.3.2.1. The sleep control register of hardware-reduced ACPI: 4.8.3.7 */
 #define PM1_ACPI_MODE       0x0001 /* SCI_EN */
 #define PM1_SLEEP_TYPE      0x1c00

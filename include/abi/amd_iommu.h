@@ -81,7 +81,6 @@ _Static_assert(sizeof(struct iommu_device) == 32, "an entry of the device table"
 #define IOMMU_ENTRY_PRESENT 0x1
 #define IOMMU_ENTRY_LEVEL_SHIFT                                                                    \
     9 /* of the table that it points to; 0: it maps a page, as large as its own level has */
-#define IOMMU_ENTRY_ADDRESS 0x000ffffffffff000ULL
 
 #define IOMMU_LEVELS_MOST 6
 #define IOMMU_LEVEL_BITS  9

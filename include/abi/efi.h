@@ -20,7 +20,6 @@ typedef uint16_t efi_char;
 #define EFI_LOAD_ERROR         (EFI_ERROR_BIT | 1)
 #define EFI_INVALID_PARAMETER  (EFI_ERROR_BIT | 2)
 #define EFI_UNSUPPORTED        (EFI_ERROR_BIT | 3)
-#define EFI_BUFFER_TOO_SMALL   (EFI_ERROR_BIT | 5)
 #define EFI_OUT_OF_RESOURCES   (EFI_ERROR_BIT | 9)
 #define EFI_NOT_FOUND          (EFI_ERROR_BIT | 14)
 #define EFI_ABORTED            (EFI_ERROR_BIT | 21)
@@ -179,7 +178,6 @@ struct efi_device_path {
 };
 #define EFI_DEVICE_PATH_MEDIA     4
 #define EFI_DEVICE_PATH_FILE_PATH 4
-#define EFI_DEVICE_PATH_END       0x7f
 
 /* Sections 13.4 and 13.5 */
 #define EFI_FILE_MODE_READ 1ULL

@@ -27,8 +27,6 @@
 #define SETUP_VERSION_STRING  0x200 /* kernel_version counts from here */
 
 #define BOOT_PROTOCOL_2_06 0x0206 /* cmdline_size */
-#define BOOT_PROTOCOL_2_07 0x0207 /* hardware_subarch */
-#define BOOT_PROTOCOL_2_08 0x0208 /* payload_offset */
 #define BOOT_PROTOCOL_2_09 0x0209 /* setup_data */
 #define BOOT_PROTOCOL_2_10 0x020a /* pref_address, init_size */
 #define BOOT_PROTOCOL_2_11 0x020b /* handover_offset */
@@ -52,9 +50,6 @@
 
 /* vid_mode: boot.rst, "Special Command Line Options", vga= */
 #define VID_MODE_NORMAL 0xffff
-
-/* The 64-bit entry: boot.rst, "64-bit Boot Protocol". The 32-bit one is the load address itself. */
-#define KERNEL_ENTRY_64_OFFSET 0x200
 
 struct setup_header {
     uint8_t setup_sects;

@@ -18,7 +18,6 @@
 #define MB2_ARCHITECTURE_I386 0
 
 #define MB2_HEADER_END               0
-#define MB2_HEADER_INFO_REQUEST      1
 #define MB2_HEADER_ADDRESS           2
 #define MB2_HEADER_ENTRY             3
 #define MB2_HEADER_CONSOLE           4

@@ -19,7 +19,6 @@
 #define UART_LINE_CONTROL  3
 #define UART_MODEM_CONTROL 4
 #define UART_LINE_STATUS   5
-#define UART_SCRATCH       7
 #define UART_7_BITS        0x02 /* in the line control */
 #define UART_8_BITS        0x03
 #define UART_2_STOP_BITS   0x04

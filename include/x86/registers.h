@@ -71,7 +71,6 @@
 #define EFER_UAIE    UC(0x100000)
 #define EFER_AIBRSE  UC(0x200000)
 
-#define MSR_FS_BASE UC(0xc0000100)
 #define MSR_GS_BASE UC(0xc0000101)
 
 /* Intel's switch that hides NX: IA32_MISC_ENABLE bit 34, bit 2 of edx (SDM volume 4, table 2-2). */

@@ -5,7 +5,6 @@
 #ifndef X86_VECTORS_H
 #define X86_VECTORS_H
 
-#define VECTOR_DE    0
 #define VECTOR_DB    1
 #define VECTOR_NMI   2
 #define VECTOR_BP    3

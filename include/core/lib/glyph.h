@@ -12,7 +12,6 @@
 #define GLYPH_HEIGHT    16
 #define GLYPH_FIRST     ' ' /* the font's characters */
 #define GLYPH_LAST      '~'
-#define GLYPH_COUNT     (GLYPH_LAST - GLYPH_FIRST + 1)
 #define GLYPH_SCALE_MAX 16
 #define PIXEL_BYTES_MAX 4
 

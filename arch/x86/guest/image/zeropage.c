@@ -49,6 +49,13 @@ struct e820_walk {
     uint64_t done; /* what of the map's range there has been passed */
 };
 
+_Static_assert((int)MEMORY_RAM == E820_TYPE_RAM && (int)MEMORY_RESERVED == E820_TYPE_RESERVED &&
+                   (int)MEMORY_ACPI_RECLAIM == E820_TYPE_ACPI &&
+                   (int)MEMORY_ACPI_NVS == E820_TYPE_NVS &&
+                   (int)MEMORY_UNUSABLE == E820_TYPE_UNUSABLE &&
+                   (int)MEMORY_PERSISTENT == E820_TYPE_PERSISTENT,
+               "the numbers are the same");
+
 static uint32_t e820_type(enum memory_type type)
 {
     switch (type) {
