@@ -4,52 +4,29 @@
  */
 #include "apic_guest.h"
 
-#include "instructions.h"
+#include "apic_registers.h"
 #include "ipi.h"
-#include "physmap.h"
 #include "stop.h"
-#include "x86/apic.h"
-#include "x86/paging.h"
 
 #define APIC_PAGE (PAGE_BYTES - 1)
 
-static bool is_x2apic(void)
-{
-    return (msr_read(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
-}
-
-static volatile uint32_t *page_register(uint32_t offset)
-{
-    const paddr_t page = {msr_read(MSR_APIC_BASE) & PTE_ADDRESS};
-
-    return (volatile uint32_t *)physmap_low(page) + offset / sizeof(uint32_t);
-}
-
-/* Before the next message: until the one before has left, or seems never to. */
-static void wait_sent(volatile const uint32_t *command)
-{
-    for (uint32_t i = 0; i < APIC_SEND_READS_MOST && (*command & APIC_BUSY) != 0; i++) {
-        processor_pause();
-    }
-}
-
 /* A message as the guest wrote it: bits 63:32 are written first. */
-static void send(uint64_t icr)
+static void send(volatile uint32_t *page, uint64_t icr)
 {
-    if (is_x2apic()) {
+    if (page == NULL) {
         msr_write(MSR_X2APIC(APIC_COMMAND), icr);
         return;
     }
-    wait_sent(page_register(APIC_COMMAND));
-    *page_register(APIC_COMMAND_HIGH) = (uint32_t)(icr >> 32);
-    *page_register(APIC_COMMAND) = (uint32_t)icr;
+    apic_wait_sent(page);
+    apic_write(page, APIC_COMMAND_HIGH, (uint32_t)(icr >> 32));
+    apic_write(page, APIC_COMMAND, (uint32_t)icr);
 }
 
-static void send_to(const struct vcpu *target, uint32_t command)
+static void send_to(volatile uint32_t *page, const struct vcpu *target, uint32_t command)
 {
-    const unsigned int shift = is_x2apic() ? X2APIC_ID_SHIFT : X2APIC_ID_SHIFT + APIC_ID_SHIFT;
+    const unsigned int shift = page == NULL ? X2APIC_ID_SHIFT : X2APIC_ID_SHIFT + APIC_ID_SHIFT;
 
-    send((uint64_t)target->apic_id << shift | command);
+    send(page, (uint64_t)target->apic_id << shift | command);
 }
 
 static void address_of(const struct vcpu *vcpu, bool x2apic, struct ipi_address *out)
@@ -61,34 +38,35 @@ static void address_of(const struct vcpu *vcpu, bool x2apic, struct ipi_address 
 }
 
 /* The first processor would begin where the firmware does: nothing that Berth or the guest has lives on. */
-static void init_send(struct vcpu *target)
+static void init_send(volatile uint32_t *page, struct vcpu *target)
 {
     if (target->number == 0) {
         hvm_start_over("the guest sent INIT to the first processor");
     }
     start_word_init(&target->start);
-    send_to(target, APIC_INIT | APIC_ASSERT);
+    send_to(page, target, APIC_INIT | APIC_ASSERT);
 }
 
 /* The first processor runs, and heeds none. */
-static void start_send(struct vcpu *target, uint8_t vector)
+static void start_send(volatile uint32_t *page, struct vcpu *target, uint8_t vector)
 {
     if (target->number == 0) {
         return;
     }
     start_word_send(&target->start, vector);
-    send_to(target,
+    send_to(page, target,
             APIC_START | APIC_ASSERT | (uint32_t)(processors_start_page().start / PAGE_BYTES));
 }
 
 enum hvm_answer hvm_ipi(struct vcpu *vcpu, uint64_t icr)
 {
-    const bool x2apic = is_x2apic();
+    volatile uint32_t *const page = apic_page();
+    const bool x2apic = page == NULL;
     const struct ipi ipi = ipi_decode(icr, x2apic);
 
     switch (ipi.kind) {
     case IPI_ORDINARY:
-        send(icr);
+        send(page, icr);
         return HVM_DONE;
     case IPI_NOTHING:
         return HVM_DONE;
@@ -108,34 +86,37 @@ enum hvm_answer hvm_ipi(struct vcpu *vcpu, uint64_t icr)
             continue;
         }
         if (ipi.kind == IPI_INIT) {
-            init_send(target);
+            init_send(page, target);
         } else {
-            start_send(target, ipi.vector);
+            start_send(page, target, ipi.vector);
         }
     }
     if (!x2apic) {
-        *page_register(APIC_COMMAND_HIGH) = (uint32_t)(icr >> 32); /* as the guest left it */
+        apic_write(page, APIC_COMMAND_HIGH, (uint32_t)(icr >> 32)); /* as the guest left it */
     }
     return HVM_DONE;
 }
 
 uint32_t hvm_apic_read(uint64_t gpa)
 {
-    return is_x2apic() ? UINT32_MAX : *page_register(gpa & APIC_PAGE);
+    volatile uint32_t *const page = apic_page();
+
+    return page == NULL ? UINT32_MAX : apic_read(page, gpa & APIC_PAGE);
 }
 
 enum hvm_answer hvm_apic_write(struct vcpu *vcpu, uint64_t gpa, uint32_t value)
 {
     const uint32_t offset = gpa & APIC_PAGE;
+    volatile uint32_t *const page = apic_page();
 
-    if (is_x2apic()) {
+    if (page == NULL) {
         return HVM_DONE; /* the page is nobody's then */
     }
     switch (offset) {
     case APIC_ID: /* by it Berth sends to processors, and finds their stacks */
         return HVM_DONE;
     case APIC_COMMAND:
-        return hvm_ipi(vcpu, (uint64_t)*page_register(APIC_COMMAND_HIGH) << 32 | value);
+        return hvm_ipi(vcpu, (uint64_t)apic_read(page, APIC_COMMAND_HIGH) << 32 | value);
     case APIC_LOGICAL_ID:
         vcpu->logical_id = value;
         break;
@@ -146,7 +127,7 @@ enum hvm_answer hvm_apic_write(struct vcpu *vcpu, uint64_t gpa, uint32_t value)
         break;
     }
     if (offset % sizeof(uint32_t) == 0) {
-        *page_register(offset) = value;
+        apic_write(page, offset, value);
     }
     return HVM_DONE;
 }

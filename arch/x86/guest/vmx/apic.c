@@ -1,39 +1,13 @@
 /*
  * What VMX does not do to the local APIC, and Berth does in its stead: INIT, and NMIs that came to the wrong one.
  */
-#include "x86/apic.h"
-#include "instructions.h"
-#include "physmap.h"
+#include "apic_registers.h"
 #include "processors.h"
 #include "vmx_state.h"
-#include "x86/paging.h"
-#include "x86/registers.h"
-
-/* Whatever mode the guest has put it into. NULL: x2APIC mode. */
-static volatile uint32_t *apic_page(void)
-{
-    const uint64_t base = msr_read(MSR_APIC_BASE);
-
-    return (base & APIC_BASE_X2APIC) != 0 ? NULL : physmap_low((paddr_t){base & PTE_ADDRESS});
-}
 
 static bool apic_is_on(void)
 {
     return (msr_read(MSR_APIC_BASE) & APIC_BASE_ENABLED) != 0;
-}
-
-static uint32_t apic_read(volatile uint32_t *page, uint32_t offset)
-{
-    return page == NULL ? (uint32_t)msr_read(MSR_X2APIC(offset)) : page[offset / sizeof(*page)];
-}
-
-static void apic_write(volatile uint32_t *page, uint32_t offset, uint32_t value)
-{
-    if (page == NULL) {
-        msr_write(MSR_X2APIC(offset), value);
-    } else {
-        page[offset / sizeof(*page)] = value;
-    }
 }
 
 static bool is_in_service(volatile uint32_t *page)
@@ -88,14 +62,6 @@ void vmx_apic_reset(void)
     apic_write(page, APIC_SPURIOUS, APIC_SPURIOUS_RESET);
 }
 
-static void wait_sent(volatile uint32_t *page)
-{
-    for (uint32_t i = 0;
-         i < APIC_SEND_READS_MOST && (apic_read(page, APIC_COMMAND) & APIC_BUSY) != 0; i++) {
-        processor_pause();
-    }
-}
-
 /* A message to oneself goes without the shorthand for that, which is not for NMIs: SDM volume 3A, table 10-3. */
 void vmx_nmi(void)
 {
@@ -113,10 +79,10 @@ void vmx_nmi(void)
         return;
     }
     /* The guest may be between its two writes. */
-    wait_sent(page);
+    apic_wait_sent(page);
     destination = apic_read(page, APIC_COMMAND_HIGH);
     apic_write(page, APIC_COMMAND_HIGH, id << APIC_ID_SHIFT);
     apic_write(page, APIC_COMMAND, APIC_NMI | APIC_ASSERT);
-    wait_sent(page);
+    apic_wait_sent(page);
     apic_write(page, APIC_COMMAND_HIGH, destination);
 }
