@@ -38,9 +38,9 @@ RANK4 := $(RANK3) cpu dev
 RANK5 := $(RANK4) image policy
 RANK6_native := $(RANK5) native
 RANK6_hvm := $(RANK5) hvm
-RANK6_svm := $(RANK6_hvm) svm
-RANK6_vmx := $(RANK6_hvm) vmx
-RANK7 := $(RANK5) native hvm svm vmx start
+RANK7_svm := $(RANK6_hvm) svm
+RANK7_vmx := $(RANK6_hvm) vmx
+RANK8 := $(RANK5) native hvm svm vmx start
 
 SEES_arch/x86/lib          := $(RANK1)
 SEES_boot/info             := $(RANK2)
@@ -51,10 +51,10 @@ SEES_arch/x86/guest/image  := $(RANK5)
 SEES_arch/x86/guest/policy := $(RANK5)
 SEES_arch/x86/guest/native := $(RANK6_native)
 SEES_arch/x86/guest/hvm    := $(RANK6_hvm)
-SEES_arch/x86/guest/svm    := $(RANK6_svm)
-SEES_arch/x86/guest/vmx    := $(RANK6_vmx)
-SEES_boot                  := $(RANK7)
-SEES_efi                   := $(RANK7)
+SEES_arch/x86/guest/svm    := $(RANK7_svm)
+SEES_arch/x86/guest/vmx    := $(RANK7_vmx)
+SEES_boot                  := $(RANK8)
+SEES_efi                   := $(RANK8)
 
 # PURE folders are compiled for the target and, unchanged, for the host; PRIV folders for the target alone.
 PURE := arch/x86/lib boot/info arch/x86/mm arch/x86/guest/image arch/x86/guest/policy
@@ -111,7 +111,7 @@ GENERATED := $(BUILD)/include/asm-offsets.h
 
 $(BUILD)/include/asm-offsets.h: arch/x86/asm-offsets.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -g,$(TARGET_CFLAGS)) $(call core_includes,$(RANK7)) -MMD -MP -MT $@ -MF $(BUILD)/asm-offsets.d -S -o $(BUILD)/asm-offsets.s $<
+	$(Q)$(CC) $(filter-out -g,$(TARGET_CFLAGS)) $(call core_includes,$(RANK8)) -MMD -MP -MT $@ -MF $(BUILD)/asm-offsets.d -S -o $(BUILD)/asm-offsets.s $<
 	$(Q)sed -n 's/^.*->\([A-Za-z0-9_]*\) \$$\{0,1\}\([-0-9]*\).*/#define \1 \2/p' $(BUILD)/asm-offsets.s > $@
 
 # The version line changes with the revision, the compiler and DEBUG; the file is touched only when it does.

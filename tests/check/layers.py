@@ -6,7 +6,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Header folder (below include/ or include/core/) -> rank.
 HEADER_RANK = {"abi": 0, "x86": 0, "lib": 1, "info": 2, "mm": 3, "cpu": 4, "dev": 4, "image": 5, "policy": 5,
-               "native": 6, "hvm": 6, "svm": 6, "vmx": 6, "pv": 6, "start": 7}
+               "native": 6, "hvm": 6, "svm": 7, "vmx": 7, "start": 8}
 
 # Source folder -> (rank, PURE).
 FOLDERS = {
@@ -19,14 +19,14 @@ FOLDERS = {
     "arch/x86/guest/policy": (5, True),
     "arch/x86/guest/native": (6, False),
     "arch/x86/guest/hvm": (6, False),
-    "arch/x86/guest/svm": (6, False),
-    "arch/x86/guest/vmx": (6, False),
-    "boot": (7, False),
-    "efi": (7, False),
+    "arch/x86/guest/svm": (7, False),
+    "arch/x86/guest/vmx": (7, False),
+    "boot": (8, False),
+    "efi": (8, False),
 }
 
 # Headers that hold privileged instructions or reach for the machine: no PURE file may include them.
-PRIVILEGED_FOLDERS = {"cpu", "dev", "native", "hvm", "svm", "vmx", "pv", "start"}
+PRIVILEGED_FOLDERS = {"cpu", "dev", "native", "hvm", "svm", "vmx", "start"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
