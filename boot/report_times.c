@@ -5,7 +5,6 @@
 #include "log.h"
 #include "report.h"
 
-#define HZ_PER_KHZ  1000
 #define KHZ_PER_MHZ 1000
 
 static const char *source_name(enum tsc_source source)

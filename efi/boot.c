@@ -18,9 +18,6 @@
 #include "x86/address_map.h"
 #include "x86/paging.h"
 
-/* More than one failure means firmware whose memory map keeps changing; the bound is there so that this ends. */
-#define EXIT_ATTEMPTS 32
-
 extern struct entry_regs entry_regs;
 
 /* The stage that runs, for the way back out of functions that know nothing of it. */

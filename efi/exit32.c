@@ -10,17 +10,15 @@
 #include "log.h"
 #include "physmap.h"
 #include "report.h"
+#include "stage.h"
 #include "stop.h"
 #include "x86/segments.h"
 
 /* UEFI 2.10, sections 4.3 and 4.4, with 32-bit pointers. */
 #define SYSTEM_BOOT_SERVICES_AT_32 60
-#define SYSTEM_BYTES_32            72
 #define GET_MEMORY_MAP_AT_32       40
 #define EXIT_BOOT_SERVICES_AT_32   128
 #define BOOT_SERVICES_BYTES_32     132
-
-#define EXIT_ATTEMPTS 32
 
 /* Gates of a 32-bit IDT, and the descriptors that their selectors can name here. */
 #define GATE_BYTES       8
@@ -106,8 +104,8 @@ void efi32_boot_services_exit(const struct boot_info *info, uint64_t base, uint8
 {
     static struct efi32_call call;
     const struct physical_view memory = physmap_view();
-    const uint32_t services =
-        word_at(&memory, info->efi.system_table_pa, SYSTEM_BYTES_32, SYSTEM_BOOT_SERVICES_AT_32);
+    const uint32_t services = word_at(&memory, info->efi.system_table_pa, EFI_SYSTEM_TABLE_BYTES_32,
+                                      SYSTEM_BOOT_SERVICES_AT_32);
     efi32_thunk_fn *const thunk =
         (efi32_thunk_fn *)(base + image_offset((const void *)(uintptr_t)efi32_thunk));
 

@@ -5,6 +5,7 @@
 #define EFI_STAGE_H
 
 #include "abi/efi.h"
+#include "abi/efi_layout.h"
 #include "boot_info.h"
 #include "config.h"
 #include "efi_handoff.h"
@@ -14,6 +15,12 @@ struct efi_content {
     struct prange bytes;
     bool allocated;
 };
+
+/*
+ * How often ExitBootServices is tried. More than one failure means firmware whose memory map keeps changing; the bound
+ * is there so that this ends.
+ */
+#define EXIT_ATTEMPTS 32
 
 /* Who called; and what is given back when there is no going on. */
 struct efi_start {

@@ -6,13 +6,13 @@
 
 #include "abi/acpi.h"
 #include "acpi_tables.h"
+#include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/ports.h"
 
 #define PORT_LEAST     0x100 /* below are the mainboard's own: IBM PC AT technical reference */
 #define PORT_ABOVE     0x10000
-#define ADDRESS_LEAST  MIB(1)
-#define ADDRESS_ABOVE  ((1ULL << 52) - PAGE_BYTES) /* what page tables can name */
+#define ADDRESS_ABOVE  (PHYSICAL_END - PAGE_BYTES) /* what page tables can name */
 #define BITS_PER_BYTE  8
 #define STRIDE_MAX     8
 #define ACCESS_MAX     4
@@ -154,7 +154,7 @@ static const char *memory_defect(const struct serial_place *place)
     if (place->access_bytes > place->stride_bytes || place->access_bytes > ACCESS_MAX) {
         return "its registers are wider than they are apart";
     }
-    return place->address >= ADDRESS_LEAST && place->address < ADDRESS_ABOVE &&
+    return place->address >= LOW_MEMORY_BYTES && place->address < ADDRESS_ABOVE &&
                    place->address % place->access_bytes == 0
                ? NULL
                : "its address is none that a 16550 can have";

@@ -2,6 +2,7 @@
  * The firmware's runtime services, as far as they are called: where ResetSystem is, by tables that are read as bytes,
  * whatever the firmware's width.
  */
+#include "abi/efi_layout.h"
 #include "abi/efi_memory.h"
 #include "mem.h"
 #include "ways_out.h"
@@ -12,9 +13,6 @@
 #define HEADER_CRC_AT   16
 
 /* Sections 4.3 and 4.5: where the members are, by the width of the firmware. */
-#define SYSTEM_SIGNATURE   0x5453595320494249ULL /* "IBI SYST" */
-#define SYSTEM_BYTES_32    72
-#define SYSTEM_BYTES_64    120
 #define RUNTIME_AT_32      56
 #define RUNTIME_AT_64      88
 #define RUNTIME_SIGNATURE  0x56524553544e5552ULL /* "RUNTSERV" */
@@ -53,12 +51,12 @@ static struct cursor runtime_table(const struct boot_efi *efi, const struct phys
 {
     const struct cursor failed = {.failed = true};
     const bool wide = efi->is_64bit;
-    struct cursor table =
-        view_cursor(memory, efi->system_table_pa, wide ? SYSTEM_BYTES_64 : SYSTEM_BYTES_32);
+    struct cursor table = view_cursor(memory, efi->system_table_pa,
+                                      wide ? EFI_SYSTEM_TABLE_BYTES_64 : EFI_SYSTEM_TABLE_BYTES_32);
     const uint64_t at = word_at(table, wide ? RUNTIME_AT_64 : RUNTIME_AT_32, wide);
     uint32_t bytes;
 
-    if (cursor_u64(&table) != SYSTEM_SIGNATURE) {
+    if (cursor_u64(&table) != EFI_SYSTEM_TABLE_SIGNATURE) {
         return failed;
     }
     table = view_cursor(memory, at, HEADER_CRC_AT);

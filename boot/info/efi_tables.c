@@ -3,18 +3,16 @@
  * whatever its width.
  */
 #include "efi_tables.h"
+
+#include "abi/efi_layout.h"
 #include "boot_info.h"
 #include "mem.h"
-
-#define EFI_SYSTEM_TABLE_SIGNATURE 0x5453595320494249ULL /* "IBI SYST" */
 
 /* UEFI specification 2.10, section 4.3: where the members are, by the width of the firmware. */
 #define TABLE_COUNT_AT_32 64
 #define TABLES_AT_32      68
 #define TABLE_COUNT_AT_64 104
 #define TABLES_AT_64      112
-#define SYSTEM_BYTES_32   72
-#define SYSTEM_BYTES_64   120
 
 /* No firmware has as many; a larger count is damage. */
 #define TABLES_MAX 1024
@@ -39,8 +37,8 @@ struct table_list {
 static struct table_list read_system_table(const struct physical_view *memory,
                                            uint64_t system_table_pa, bool is_64bit)
 {
-    struct cursor system =
-        view_cursor(memory, system_table_pa, is_64bit ? SYSTEM_BYTES_64 : SYSTEM_BYTES_32);
+    struct cursor system = view_cursor(
+        memory, system_table_pa, is_64bit ? EFI_SYSTEM_TABLE_BYTES_64 : EFI_SYSTEM_TABLE_BYTES_32);
     const uint64_t signature = cursor_u64(&system);
     struct table_list list;
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "text_grid.h"
+#include "x86/address_map.h"
 
 #define PIXELS_MOST    16384 /* in width and height */
 #define BYTES_MOST     GIB(1)
@@ -17,8 +18,6 @@
 #define BITS_PER_BYTE  8
 #define PIXEL_15_BITS  15
 #define PIXEL_LEAST    2 /* bytes */
-#define ADDRESS_LEAST  MIB(1)
-#define ADDRESS_SPACE  (1ULL << 52)
 #define FIELD_BITS_MAX 16
 
 static bool field_fits(struct pixel_field field, uint8_t bits_per_pixel)
@@ -58,8 +57,8 @@ static const char *framebuffer_defect(const struct boot_framebuffer *from)
     if (from->pitch_bytes < (uint64_t)from->width * ((from->bits_per_pixel + 7U) / 8)) {
         return "its lines overlap";
     }
-    if (from->base.pa < ADDRESS_LEAST || from->base.pa >= ADDRESS_SPACE ||
-        bytes > ADDRESS_SPACE - from->base.pa) {
+    if (from->base.pa < LOW_MEMORY_BYTES || from->base.pa >= PHYSICAL_END ||
+        bytes > PHYSICAL_END - from->base.pa) {
         return "it has no address that can be";
     }
     return NULL;

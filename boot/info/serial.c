@@ -8,12 +8,12 @@
 #include "addr.h"
 #include "mem.h"
 #include "number.h"
+#include "x86/address_map.h"
 #include "x86/paging.h"
 #include "x86/ports.h"
 
 #define PORT_MAX       (0x10000 - SERIAL_REGISTERS)
-#define ADDRESS_LEAST  MIB(1)
-#define ADDRESS_MAX    ((1ULL << 52) - PAGE_BYTES) /* what page tables can name */
+#define ADDRESS_MAX    (PHYSICAL_END - PAGE_BYTES) /* what page tables can name */
 #define STRIDE_DEFAULT 4
 #define FORMAT_LENGTH  3
 
@@ -96,7 +96,7 @@ static bool place_take(const char **at, struct serial_place *place)
         place->access_bytes = 1;
         *at += 2;
     }
-    return address >= ADDRESS_LEAST && address % place->stride_bytes == 0;
+    return address >= LOW_MEMORY_BYTES && address % place->stride_bytes == 0;
 }
 
 /* Is there another part behind a comma? */

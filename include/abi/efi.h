@@ -42,8 +42,6 @@ struct efi_table_header {
 };
 _Static_assert(sizeof(struct efi_table_header) == 24, "section 4.2");
 
-#define EFI_SYSTEM_TABLE_SIGNATURE 0x5453595320494249ULL /* "IBI SYST" */
-
 /* Section 12.4 */
 struct efi_text_output {
     efi_status(EFIAPI *reset)(struct efi_text_output *self, uint8_t extended);

@@ -29,7 +29,10 @@
 /* The boot page tables identity-map this much physical memory from 0. */
 #define IDENTITY_MAP_BYTES UC(0x100000000)
 
-/* What real mode reaches. */
+/* Behind all that an entry of a page table can name: SDM volume 3A, section 4.1.4. */
+#define PHYSICAL_END UC(0x10000000000000)
+
+/* What real mode reaches, and where a PC's oldest devices are. */
 #define LOW_MEMORY_BYTES UC(0x100000)
 /* Of that, where other processors can start: SDM volume 3A, section 11.4.4. */
 #define START_PAGES_END UC(0xa0000)

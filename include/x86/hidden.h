@@ -36,7 +36,6 @@
 #define APIC_BASE_FIRST_PROCESSOR                                                                  \
     UC(0x100) /* in MSR_APIC_BASE: after a reset it was the one to start */
 
-#define CPUID_VMX_BIT          5  /* 1, ecx */
 #define CPUID_OSXSAVE_BIT      27 /* 1, ecx: what CR4 says */
 #define CPUID_OSPKE_BIT        4  /* 7.0, ecx: what CR4 says */
 #define CPUID_DTES64_BIT       2  /* 1, ecx: debug store with 64-bit fields */

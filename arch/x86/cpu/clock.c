@@ -9,8 +9,6 @@
 #include "instructions.h"
 #include "tsc_rate.h"
 
-#define US_PER_SECOND 1000000ULL
-
 struct clock clock_choose(const struct acpi_info *acpi)
 {
     const uint64_t told = tsc_rate_by_cpuid().hz;

@@ -12,10 +12,9 @@
 #include "page_tables.h"
 #include "physmap.h"
 #include "processors.h"
+#include "tsc.h"
 #include "ways.h"
 #include "x86/registers.h"
-
-#define US_PER_SECOND 1000000ULL
 
 /* In the order of enum way_out. */
 static const char way_names[WAYS_OUT][24] = {

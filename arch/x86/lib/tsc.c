@@ -8,8 +8,6 @@
 #define HPET_PERIOD_FS_MOST 100000000U
 #define PM_TIMER_HZ         3579545U
 #define PIT_HZ              1193182U
-#define US_PER_SECOND       1000000U
-#define HZ_PER_KHZ          1000U
 #define MS_PER_SECOND       1000U
 #define TICKS_LEAST         2000U
 #define AGREE_PARTS         100U /* two frequencies agree that differ by less than this part */

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define US_PER_SECOND 1000000ULL
+#define HZ_PER_KHZ    1000U
+
 /* What CPUID says of it, as far as it counts; 0 for what the processor does not have. */
 struct tsc_cpuid {
     uint32_t denominator;    /* 0x15 EAX */

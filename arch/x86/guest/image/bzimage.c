@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "cursor.h"
 #include "mem.h"
+#include "x86/address_map.h"
 #include "x86/paging.h"
 
 /* boot.rst, "Loading The Rest of The Kernel": where a bzImage goes that says nothing else. */
@@ -18,12 +19,6 @@
  * plenty for all.
  */
 #define INIT_SIZE_ESTIMATE 4
-
-/*
- * Behind the widest initrd limit that a 64-bit kernel with XLF_CAN_BE_LOADED_ABOVE_4G can have:
- * physical addresses end.
- */
-#define PHYSICAL_END (1ULL << 52)
 
 /* What is read first: up to and with `version`. */
 #define SETUP_HEADER_FIRST_BYTES (offsetof(struct setup_header, version) + sizeof(uint16_t))
@@ -122,6 +117,7 @@ static void read_limits(const struct setup_header *header, struct bzimage *out)
     out->entry_64 = (flags & XLF_KERNEL_64) != 0;
     out->above_4g = out->entry_64 && (flags & XLF_CAN_BE_LOADED_ABOVE_4G) != 0;
     out->efi_32 = (flags & XLF_EFI_HANDOVER_32) != 0;
+    /* What can be above 4 GiB can be anywhere. */
     out->initrd_below = out->above_4g ? PHYSICAL_END : (uint64_t)header->initrd_addr_max + 1;
     out->cmdline_bytes = header->cmdline_size;
 }
