@@ -114,10 +114,10 @@ def waited(short, long):
 
 
 def symbols(image):
-    """{name: address}, of functions and labels."""
+    """[(address, name)], of functions and labels, in order. Functions of two files may have one name."""
     listing = subprocess.run(["nm", str(image)], check=True, text=True, capture_output=True).stdout
     found = re.findall(r"^([0-9a-f]+) [A-Za-z] (\S+)$", listing, re.MULTILINE)
-    return {name: int(address, 16) for address, name in found}
+    return sorted((int(address, 16), name) for address, name in found)
 
 
 def run(arguments, until=None):
@@ -153,7 +153,8 @@ class Bench:
         self.folder = pathlib.Path(folder or self.build / "bench")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.image = self.build / "berth"
-        self.symbols = symbols(self.build / "berth.debug")
+        self.labels = symbols(self.build / "berth.debug")
+        self.symbols = {name: address for address, name in self.labels}
 
     def berth_iso(self, kernel, cmdline):
         modules = [(self.build / f"kernel/{kernel}/vmlinuz", KERNEL_CMDLINE), (self.build / "initrd-quiet.gz", "")]
@@ -237,11 +238,10 @@ class Bench:
         return {name: (reached[name] - start).total for name, start in zip(names, starts)}, logged
 
     def by_function(self, profile):
-        places = sorted((address, name) for name, address in self.symbols.items())
-        starts = [address for address, _ in places]
+        starts = [address for address, _ in self.labels]
         functions = {}
         for address, count in profile.items():
-            name = places[bisect.bisect_right(starts, address) - 1][1]
+            name = self.labels[bisect.bisect_right(starts, address) - 1][1]
             functions[name] = functions.get(name, 0) + count
         return functions
 

@@ -57,6 +57,7 @@ static bool sum_is_zero(struct cursor table)
     uint64_t sums = 0;
     size_t at = 0;
 
+#pragma GCC unroll 8
     for (; table.size - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
         uint64_t word;
 

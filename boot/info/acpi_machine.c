@@ -134,6 +134,7 @@ static bool name_is_defined(struct cursor aml, size_t at)
 /* The first `5` at or behind `at`, eight bytes at a time; at or behind the table's end when there is none. */
 static size_t five_find(struct cursor aml, size_t at)
 {
+#pragma GCC unroll 8
     for (; at + sizeof(uint64_t) <= aml.size; at += sizeof(uint64_t)) {
         uint64_t word;
         uint64_t zeroes;

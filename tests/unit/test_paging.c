@@ -125,6 +125,52 @@ static void test_an_image_off_its_alignment_is_mapped_page_by_page(void **state)
     assert_int_equal(pool.used_pages, 4);
 }
 
+/* Each page of it, and nothing around it. */
+static void assert_all_mapped(struct page_mapping mapping, uint64_t span)
+{
+    for (uint64_t at = 0; at < mapping.bytes; at += span) {
+        assert_int_equal(walk(mapping.va + at).entry & PTE_DATA, PTE_DATA);
+        assert_mapped(mapping.va + at, mapping.pa + at, span);
+    }
+    assert_not_mapped(mapping.va - 1);
+    assert_not_mapped(mapping.va + mapping.bytes);
+}
+
+static void test_whole_tables_of_leaves(void **state)
+{
+    const struct page_mapping large = {DIRECT + 0x3fe00000, 0x3fe00000, 0x80400000, PTE_DATA};
+    const struct page_mapping small = {DIRECT + 0x400000, 0x1000, 0x400000, PTE_DATA};
+    struct page_pool pool = pool_of(POOL_PAGES, false);
+
+    (void)state;
+    assert_true(paging_map(&pool, large));
+    assert_all_mapped(large, 0x200000);
+    assert_int_equal(pool.used_pages, 1 + 1 + 4);
+    /* Off the alignment of larger pages. */
+    pool = pool_of(POOL_PAGES, true);
+    assert_true(paging_map(&pool, small));
+    assert_all_mapped(small, 0x1000);
+    assert_int_equal(pool.used_pages, 1 + 1 + 1 + 2);
+}
+
+static void test_a_whole_table_has_no_room_or_its_place_is_taken(void **state)
+{
+    const struct page_mapping gibibyte = {DIRECT, 0, 0x40000000, PTE_DATA};
+    const struct page_mapping last_page = {DIRECT + 0x3ffff000, 0x3ffff000, 0x1000, PTE_DATA};
+    struct page_pool pool = pool_of(2, false);
+
+    (void)state;
+    assert_false(paging_map(&pool, gibibyte));
+    pool = pool_of(POOL_PAGES, false);
+    assert_true(paging_map(&pool, last_page));
+    assert_false(paging_map(&pool, gibibyte));
+    assert_mapped(last_page.va, last_page.pa, 0x1000);
+    pool = pool_of(POOL_PAGES, false);
+    assert_true(paging_map(&pool, gibibyte));
+    assert_false(paging_map(&pool, gibibyte));
+    assert_false(paging_map(&pool, last_page));
+}
+
 /* Bit 7 is PAT in a 4 KiB page's entry; in others it says that the page is large, and PAT is bit 12. */
 static void test_write_combining_in_pages_of_all_sizes(void **state)
 {
@@ -311,6 +357,8 @@ int main(void)
         cmocka_unit_test(test_the_largest_pages_that_fit),
         cmocka_unit_test(test_without_1_gib_pages_there_are_none),
         cmocka_unit_test(test_an_image_off_its_alignment_is_mapped_page_by_page),
+        cmocka_unit_test(test_whole_tables_of_leaves),
+        cmocka_unit_test(test_a_whole_table_has_no_room_or_its_place_is_taken),
         cmocka_unit_test(test_write_combining_in_pages_of_all_sizes),
         cmocka_unit_test(test_a_processor_without_nx_gets_no_bit_for_it),
         cmocka_unit_test(test_a_pool_that_is_too_small_and_a_place_that_is_taken),

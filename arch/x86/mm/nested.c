@@ -101,8 +101,11 @@ static void table_fill(const struct nested_request *request, uint64_t *table, ui
             at += step;
             continue;
         }
-        for (const uint64_t stop = leaf + (run_end - at); leaf < stop; leaf += step) {
+        /* Where there are none larger than 2 MiB this is most of what much RAM costs. */
+#pragma GCC unroll 16
+        for (uint64_t left = (run_end - at) >> shift; left > 0; left--) {
             *entry++ = leaf;
+            leaf += step;
         }
         at = run_end;
     }
@@ -303,6 +306,7 @@ static INIT void ones_make(const struct nested *nested)
     for (uint32_t page = 1; page < FIXED_PAGES; page++) {
         uint64_t *table = table_at(nested, page);
 
+#pragma GCC unroll 16
         for (unsigned int i = 0; i < PT_ENTRIES; i++) {
             table[i] = entry;
         }

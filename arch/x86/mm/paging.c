@@ -9,17 +9,24 @@
 #include "mem.h"
 #include "x86/paging.h"
 
-static uint64_t *table_take(struct page_pool *pool, uint64_t *pa)
+/* A page with whatever was in it before. */
+static uint64_t *page_take(struct page_pool *pool, uint64_t *pa)
 {
-    uint64_t *table = pool->tables + (size_t)pool->used_pages * PT_ENTRIES;
+    uint64_t *page = pool->tables + (size_t)pool->used_pages * PT_ENTRIES;
 
     if (pool->used_pages == pool->capacity_pages) {
         return NULL;
     }
     *pa = pool->pa + (uint64_t)pool->used_pages * PAGE_BYTES;
     pool->used_pages++;
-    memset(table, 0, PAGE_BYTES);
-    return table;
+    return page;
+}
+
+static uint64_t *table_take(struct page_pool *pool, uint64_t *pa)
+{
+    uint64_t *table = page_take(pool, pa);
+
+    return table ? memset(table, 0, PAGE_BYTES) : NULL;
 }
 
 void paging_start(struct page_pool *pool)
@@ -64,17 +71,33 @@ static uint64_t leaves_that_fit(const struct page_pool *pool, const struct page_
     return whole < in_table ? whole : in_table;
 }
 
-/* Write `count` leaves; false when one is there already. */
-static bool leaves_write(uint64_t *entries, uint64_t count, uint64_t leaf, uint64_t span)
+/* Do leaves of 1 << shift bytes for what comes next fill a table? */
+static bool fills_table(const struct page_pool *pool, const struct page_mapping *left,
+                        unsigned int shift)
+{
+    return leaves_that_fit(pool, left, shift, (unsigned int)(left->va >> shift) % PT_ENTRIES) ==
+           PT_ENTRIES;
+}
+
+static bool are_free(const uint64_t *entries, uint64_t count)
 {
     uint64_t taken = 0;
 
+#pragma GCC unroll 16
     for (uint64_t i = 0; i < count; i++) {
         taken |= entries[i];
+    }
+    return taken == 0;
+}
+
+/* With much RAM and no larger pages than 2 MiB, this loop is most of what page tables cost. */
+static void leaves_write(uint64_t *entries, uint64_t count, uint64_t leaf, uint64_t span)
+{
+#pragma GCC unroll 16
+    for (uint64_t i = 0; i < count; i++) {
         entries[i] = leaf;
         leaf += span;
     }
-    return taken == 0;
 }
 
 /* A leaf's flags: without NX its bit is reserved; and a large page has PAT elsewhere, because it is PTE_LARGE there. */
@@ -89,28 +112,57 @@ static uint64_t leaf_flags(const struct page_pool *pool, uint64_t rights, unsign
     return (rights & ~PTE_PAT) | PTE_LARGE | ((rights & PTE_PAT) != 0 ? PTE_PAT_LARGE : 0);
 }
 
+static void mapping_advance(struct page_mapping *left, uint64_t bytes)
+{
+    left->va += bytes;
+    left->pa += bytes;
+    left->bytes -= bytes;
+}
+
+/* A table that what comes next fills with leaves of 1 << shift bytes: it need be neither cleared nor looked at. */
+static bool full_table_make(struct page_pool *pool, uint64_t *entry, unsigned int shift,
+                            struct page_mapping *left)
+{
+    uint64_t pa;
+    uint64_t *table = page_take(pool, &pa);
+
+    if (!table) {
+        return false;
+    }
+    leaves_write(table, PT_ENTRIES, left->pa | leaf_flags(pool, left->rights, shift),
+                 1ULL << shift);
+    *entry = pa | PTE_TABLE;
+    mapping_advance(left, (uint64_t)PT_ENTRIES << shift);
+    return true;
+}
+
 /* Enter into one table, and those below it, what of the mapping lies in its reach; `left` is what remains. */
 static bool table_fill(struct page_pool *pool, uint64_t *table, unsigned int shift,
                        struct page_mapping *left)
 {
     const uint64_t flags = leaf_flags(pool, left->rights, shift);
+    const unsigned int shift_below = shift - SLOT_BITS;
     unsigned int slot = (unsigned int)(left->va >> shift) % PT_ENTRIES;
 
     while (slot < PT_ENTRIES && left->bytes > 0) {
         const uint64_t count = leaves_that_fit(pool, left, shift, slot);
 
         if (count > 0) {
-            if (!leaves_write(table + slot, count, left->pa | flags, 1ULL << shift)) {
+            if (!are_free(table + slot, count)) {
                 return false;
             }
-            left->va += count << shift;
-            left->pa += count << shift;
-            left->bytes -= count << shift;
+            leaves_write(table + slot, count, left->pa | flags, 1ULL << shift);
+            mapping_advance(left, count << shift);
             slot += (unsigned int)count;
+        } else if (table[slot] == 0 && fills_table(pool, left, shift_below)) {
+            if (!full_table_make(pool, &table[slot], shift_below, left)) {
+                return false;
+            }
+            slot++;
         } else {
             uint64_t *below = table_below(pool, &table[slot]);
 
-            if (!below || !table_fill(pool, below, shift - (L2_SHIFT - L1_SHIFT), left)) {
+            if (!below || !table_fill(pool, below, shift_below, left)) {
                 return false;
             }
             slot++;

@@ -18,7 +18,7 @@
 #include "processors.h"
 #include "start_word.h"
 
-/* Pages of a virtual processor: struct vcpu, and those that the world switch has its own use for. */
+/* Pages of a virtual processor: struct vcpu, and those that the world switch has its own use for: not cleared. */
 #define VCPU_PAGES     4
 #define VCPU_OWN_PAGES (VCPU_PAGES - 1)
 /* And for all together: its bitmaps. */

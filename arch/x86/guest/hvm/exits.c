@@ -62,10 +62,10 @@ static NOINLINE const uint8_t *code_find(struct vcpu *vcpu, uint64_t page_va)
 
     vcpu->code.page = NULL;
     if (guest_translate(&vcpu->memory, guest, page_va, &pa)) {
-        vcpu->code = (struct vcpu_code){
-            page_va,    guest->cr0,  guest->cr3,
-            guest->cr4, guest->efer, guest_memory_at(&vcpu->memory, pa, PAGE_BYTES),
-        };
+        const uint8_t *const page = guest_memory_at(&vcpu->memory, pa, PAGE_BYTES);
+
+        vcpu->code =
+            (struct vcpu_code){page_va, guest->cr0, guest->cr3, guest->cr4, guest->efer, page};
     }
     return vcpu->code.page;
 }

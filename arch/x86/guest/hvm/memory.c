@@ -247,7 +247,7 @@ static INIT void vcpu_prepare(uint32_t number)
     struct vcpu *const vcpu = hvm_vcpu(number);
     const struct processor *const other = number > 0 ? processor_online(number - 1) : NULL;
 
-    memset(vcpu, 0, VCPU_PAGES * PAGE_BYTES);
+    memset(vcpu, 0, sizeof(*vcpu)); /* its own pages are prepared by who uses them */
     vcpu->number = number;
     vcpu->own_pa = vcpu_pa(number) + PAGE_BYTES;
     vcpu->stack_top = (uint64_t)physmap_low((paddr_t){block.end});

@@ -100,6 +100,7 @@ static uint64_t vmx_switch_on(struct vcpu *vcpu, uint64_t stack_top)
         msr_write(MSR_FEATURE_CONTROL, allowed | FEATURE_CONTROL_OUTSIDE | FEATURE_CONTROL_LOCKED);
     }
     cr4_write(cr4_read() | CR4_VMXE);
+    memset(hvm_own_page(vcpu, VMX_PAGE_VMCS), 0, PAGE_BYTES);
     memcpy(hvm_own_page(vcpu, VMX_PAGE_ON), &revision, sizeof(revision));
     memcpy(hvm_own_page(vcpu, VMX_PAGE_VMCS), &revision, sizeof(revision));
     vmx_on(vcpu->own_pa + VMX_PAGE_ON * PAGE_BYTES);
