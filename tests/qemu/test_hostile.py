@@ -233,6 +233,22 @@ def test_services_are_called_by_the_rules(hostile):
         assert calls["AllocatePages"] >= 1
 
 
+def test_nothing_is_written_that_is_not_allocated(hostile):
+    """While boot services are alive, by the processor's own marks: every page that is nobody's stays untouched. (The
+    firmware's file system uses such pages: so the program gets everything as sections.)"""
+    hostile.source, hostile.late = "buffer", ["watch"]
+    outcome = hostile.boots()
+    assert int(outcome.said("watch: ")[0].split()[0]) * PAGE > megabytes(hostile.memory) // 2
+
+
+@pytest.mark.parametrize("hostile", ["direct"], indirect=True)
+def test_nothing_is_written_that_is_not_allocated_where_an_image_above_4_gib_goes_on_below(hostile):
+    hostile.memory, hostile.source = "5G", "buffer"
+    hostile.move_image(0x1_2000_0000)
+    hostile.late = ["watch"]
+    assert hostile.boots().log.boot["moved-by"] == "self"
+
+
 def test_rules_hold_when_exit_boot_services_fails_and_the_map_lies(hostile):
     strict = " strict" if hostile.exits_by_itself else ""
     hostile.lines = ["map reversed", "map zero", "map far", f"every {MIB:#x} {RUNTIME_DATA} {span(0, 64 * MIB)}"]
