@@ -70,6 +70,20 @@ def test_linux_lives_when_2_to_32_mib_is_taken(hostile):
     hostile.boots_linux()
 
 
+@pytest.mark.slow
+def test_linux_that_chooses_its_place_at_random_finds_no_taken_one(hostile):
+    """Half of the memory is taken; Linux goes by both maps that it is given, a new way at each boot."""
+    hostile.memory = "1G"
+    taken = [span(start * MIB, (start + 128) * MIB) for start in (128, 384, 640)]
+    hostile.lines = [f"take {RUNTIME_DATA} {area}" for area in taken]
+    places = set()
+    for _ in range(6):
+        outcome = hostile.boots_linux()
+        assert outcome.taken_pages == 3 * 128 * MIB // PAGE
+        places.add(*LinuxReport(outcome.text)["kernel_at"])
+    assert len(places) > 2, f"always at {places}"
+
+
 @pytest.mark.parametrize("start_mib", HOLE_PLACES)
 def test_everything_below_4_gib_is_taken_but_one_hole(hostile, start_mib):
     hostile.lines = hostile.take_all(RUNTIME_DATA, hole(start_mib * MIB, HOLE))
