@@ -23,7 +23,7 @@ init: $(BUILD)/berth
 ## exit-path          what runs while a guest is stopped: no lock, no allocation, loops that end, a stack that is enough
 exit-path: $(BUILD)/berth
 	$(Q)$(PYTHON) tests/check/exit_path.py $(BUILD)/berth.debug tests/check/exit_path.rules
-## style              file lengths, folder READMEs, words that do not belong here
+## style              file lengths, folder READMEs, and that documents name tests that are there
 style:
 	$(Q)$(PYTHON) tests/check/style.py
 ## format             format all C files

@@ -76,6 +76,7 @@ section uname uname -r
 section cmdline cat /proc/cmdline
 section memmap memmap
 section iomem grep 'System RAM' /proc/iomem
+section kernel_at grep 'Kernel code' /proc/iomem
 section acpi acpi_tables
 section processors cat /sys/devices/system/cpu/online
 section payload sha256sum /payload.bin

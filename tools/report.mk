@@ -3,8 +3,11 @@
 .PHONY: report report-screenshot
 
 ## report             the matrix' results as one page, build/report.html
-report: $(BUILD)/matrix/phases.json
+report: $(BUILD)/matrix/results.jsonl $(BUILD)/matrix/phases.json
 	$(Q)tools/report.py --results $(BUILD)/matrix --out $(BUILD)/report.html
+
+$(BUILD)/matrix/results.jsonl:
+	@echo "report: there are no results yet: run make check-matrix (about 7 minutes on two cores)" >&2; exit 1
 
 $(BUILD)/matrix/phases.json: $(BUILD)/berth $(BUILD)/bench-plugin.so $(BUILD)/kernel/cloud/vmlinuz $(BUILD)/initrd-quiet.gz
 	$(Q)tools/bench.py --build $(BUILD) --kernel cloud --phases $@

@@ -18,22 +18,25 @@ $(BUILD)/initrd-%.gz: tools/mkinitrd.py
 
 RUN_INPUTS := $(BUILD)/berth $(BUILD)/kernel/amd64/vmlinuz $(BUILD)/initrd-shell.gz
 MEMORY  ?= 1G
+CPU     ?=
+SMP     ?= 1
 CMDLINE ?=
 GDB_COMMANDS ?=
 
-## run                boot a Debian kernel to a shell in QEMU (MEMORY=1G, CMDLINE="Berth's options")
+RUN_OPTIONS = --build $(BUILD) --memory $(MEMORY) --processors $(SMP) $(addprefix --cpu=,$(CPU)) --cmdline '$(CMDLINE)'
+
+## run                boot a Debian kernel to a shell in QEMU (MEMORY=1G, SMP=1, CPU=max for SVM, CMDLINE="Berth's options")
 run: packages
 	$(call built,run-built)
 run-built: $(RUN_INPUTS)
-	$(Q)tools/run.py shell --build $(BUILD) --memory $(MEMORY) --cmdline '$(CMDLINE)'
+	$(Q)tools/run.py shell $(RUN_OPTIONS)
 
 ## debug              QEMU stopped at the entry, gdb attached, symbols at the load base (GDB_COMMANDS=FILE to run)
 debug: packages
 	$(call built,debug-built)
 .PHONY: debug-built
 debug-built: $(RUN_INPUTS)
-	$(Q)tools/run.py debug --build $(BUILD) --memory $(MEMORY) --cmdline '$(CMDLINE)' \
-	  $(if $(GDB_COMMANDS),--commands $(GDB_COMMANDS))
+	$(Q)tools/run.py debug $(RUN_OPTIONS) $(if $(GDB_COMMANDS),--commands $(GDB_COMMANDS))
 
 ## bench              instruction counts of every phase and of exits, beside GRUB's own linux command and Xen
 bench: packages

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Boot Berth and a Debian kernel in QEMU.
 
-usage: run.py shell --build build [--memory 1G] [--cmdline "..."] [--timeout SECONDS]
-       run.py debug --build build [--memory 1G] [--cmdline "..."] [--commands FILE]
+usage: run.py shell --build build [--memory 1G] [--cpu MODEL] [--processors 1] [--cmdline "..."] [--timeout SECONDS]
+       run.py debug --build build [--memory 1G] [--cpu MODEL] [--processors 1] [--cmdline "..."] [--commands FILE]
 
 shell  ends in a shell on the serial line, which is this terminal (leave it with poweroff -f, or Ctrl-A X). Without a
        terminal Linux powers off after its banner instead; the status is 0 when the banner came.
@@ -46,7 +46,8 @@ def boot_iso(arguments, batch):
 
 
 def machine(arguments, iso):
-    return MACHINE + ["-m", arguments.memory, "-cdrom", str(iso)]
+    cpu = ["-cpu", arguments.cpu] if arguments.cpu else []
+    return MACHINE + ["-m", arguments.memory, "-smp", str(arguments.processors), *cpu, "-cdrom", str(iso)]
 
 
 def read_until(process, pattern, seconds, echo):
@@ -167,6 +168,8 @@ def main():
     parser.add_argument("what", choices=("shell", "debug"))
     parser.add_argument("--build", default="build")
     parser.add_argument("--memory", default="1G")
+    parser.add_argument("--cpu")
+    parser.add_argument("--processors", type=int, default=1)
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--timeout", type=int, default=300)
     parser.add_argument("--commands")

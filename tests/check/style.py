@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The rules of the house that a program can see: lengths, READMEs of folders, first words of files."""
+"""The rules of the house that a program can see: lengths, READMEs of folders, first words of files, tests by name."""
+import re
 import subprocess
 import sys
 
@@ -43,9 +44,27 @@ def folders_without_readme(paths):
             if folder != ROOT and not (folder / "README").is_file()]
 
 
+# In the documents: a file of tests, and behind a colon one of its tests.
+NAMED_TEST = re.compile(r"\b(test_\w+\.(?:py|c))(?:: (\w+))?")
+
+
+def names_of_tests(paths):
+    """What documents name is there, and docs/testing.md names every file of tests/qemu."""
+    files = {path.name: path.read_text() for path in paths if path.name.startswith("test_")}
+    for path in paths:
+        for file, name in NAMED_TEST.findall(path.read_text()) if path.suffix == ".md" else []:
+            if file not in files or name and f"test_{name}(" not in files[file]:
+                yield f"{path.relative_to(ROOT)}: there is no {file}{name and ': ' + name}"
+    named = (ROOT / "docs/testing.md").read_text()
+    for path in paths:
+        if path.name in files and path.parent.name == "qemu" and path.name not in named:
+            yield f"docs/testing.md: says nothing of {path.name}"
+
+
 def main():
     paths = tracked()
     found = [defect for path in paths for defect in defects(path)] + folders_without_readme(paths)
+    found += names_of_tests(paths)
     if found:
         sys.exit("\n".join(found))
     print(f"style: {len(paths)} files")

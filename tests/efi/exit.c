@@ -79,6 +79,7 @@ efi_status exit_hook(efi_handle image, efi_uint key)
     if (efi_failed(status)) {
         services_hook_runtime();
     } else {
+        watch_end();
         keep_report();
     }
     say("HOSTILE exit: call %d returns %x", (uint64_t)arranged.calls, (uint64_t)status);

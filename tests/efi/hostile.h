@@ -165,6 +165,25 @@ void checksum_check(void);
 #define PAGE_NO_EXECUTE ((uint64_t)1 << 63)
 /* Change bits of the page-table entries that map [start, end), splitting large pages. */
 void paging_change(struct range range, uint64_t set, uint64_t clear);
+/*
+ * The first page of [start, end) that has been written since the last call, or the end. The first call of all splits
+ * large pages, and may allocate.
+ */
+uint64_t paging_forget_writes(struct range range);
+
+/* --- watch.c ------------------------------------------------------------------------------------ */
+/*
+ * From NEXT.EFI's first call of a service on, its own writes to pages that are nobody's are seen, by the processor's
+ * dirty bits, at its next call. What the firmware does with free pages inside of a service is its own affair; inside of
+ * a protocol (files, say) it is taken for NEXT.EFI's, which must use none meanwhile.
+ */
+void watch_begin(void);
+bool watch_is_on(void);
+/* At a call of a service by NEXT.EFI, and when it returns. */
+void watch_check(const char *service, uint64_t caller);
+void watch_forget(void);
+/* Boot services have ended: all memory is NEXT.EFI's. */
+void watch_end(void);
 
 /* --- registers.c -------------------------------------------------------------------------------- */
 /* Bits that are set in CR0 or CR4 besides. */

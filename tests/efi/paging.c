@@ -13,6 +13,7 @@
 #define PAGE_LARGE     ((uint64_t)1 << 7)  /* in levels 2 and 3; in level 1 the same bit is PAT */
 #define PAGE_PAT_LARGE ((uint64_t)1 << 12) /* PAT, where bit 7 says that the page is large */
 #define PAGE_ACCESSED  ((uint64_t)1 << 5)
+#define PAGE_DIRTY     ((uint64_t)1 << 6)
 #define ENTRIES        512
 
 /* What one entry of this level maps. */
@@ -77,23 +78,79 @@ static uint64_t change_one(uint64_t root, unsigned int levels, struct range rang
     }
 }
 
+/* The entry of a page of 4 KiB, split off where it is a part of a larger one; NULL where nothing is mapped. */
+static uint64_t *small_leaf(uint64_t root, unsigned int levels, uint64_t address)
+{
+    uint64_t *table = table_of(root);
+
+    for (unsigned int level = levels; level > 1; level--) {
+        uint64_t *entry = &table[address / span_bytes(level) % ENTRIES];
+
+        if (!(*entry & PAGE_PRESENT)) {
+            return NULL;
+        }
+        if (*entry & PAGE_LARGE && level <= 3) {
+            split(entry, level);
+        }
+        table = table_of(*entry);
+    }
+    return &table[address / EFI_PAGE_BYTES % ENTRIES];
+}
+
+struct tables {
+    uint64_t root;
+    unsigned int levels;
+    uint64_t cr0;
+    uint64_t cr4;
+};
+
+/* The firmware may have made its tables read-only. */
+static struct tables tables_open(void)
+{
+    struct tables tables;
+
+    __asm__ volatile("mov %%cr0, %0" : "=r"(tables.cr0));
+    __asm__ volatile("mov %%cr3, %0" : "=r"(tables.root));
+    __asm__ volatile("mov %%cr4, %0" : "=r"(tables.cr4));
+    __asm__ volatile("mov %0, %%cr0" : : "r"(tables.cr0 & ~CR0_WP) : "memory");
+    tables.levels = tables.cr4 & CR4_LA57 ? 5 : 4;
+    return tables;
+}
+
+/* The processor forgets what it knows of them, of global entries too. */
+static void tables_close(const struct tables *tables)
+{
+    __asm__ volatile("mov %0, %%cr0" : : "r"(tables->cr0 | CR0_WP) : "memory");
+    __asm__ volatile("mov %0, %%cr4" : : "r"(tables->cr4 & ~CR4_PGE) : "memory");
+    __asm__ volatile("mov %0, %%cr4" : : "r"(tables->cr4) : "memory");
+    __asm__ volatile("mov %0, %%cr3" : : "r"(tables->root) : "memory");
+}
+
 void paging_change(struct range range, uint64_t set, uint64_t clear)
 {
-    uint64_t cr0, cr3, cr4;
+    const struct tables tables = tables_open();
 
-    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
-    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    /* The firmware may have made its tables read-only. */
-    __asm__ volatile("mov %0, %%cr0" : : "r"(cr0 & ~CR0_WP) : "memory");
     while (range.start < range.end) {
-        range.start += change_one(cr3, cr4 & CR4_LA57 ? 5 : 4, range, set, clear);
+        range.start += change_one(tables.root, tables.levels, range, set, clear);
     }
-    __asm__ volatile("mov %0, %%cr0" : : "r"(cr0 | CR0_WP) : "memory");
-    /* Global entries too. */
-    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4 & ~CR4_PGE) : "memory");
-    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
-    __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+    tables_close(&tables);
+}
+
+uint64_t paging_forget_writes(struct range range)
+{
+    const struct tables tables = tables_open();
+    uint64_t first = range.end;
+
+    for (uint64_t page = range.start; page < range.end; page += EFI_PAGE_BYTES) {
+        uint64_t *entry = small_leaf(tables.root, tables.levels, page);
+
+        if (entry != NULL && *entry & PAGE_DIRTY) {
+            *entry &= ~PAGE_DIRTY;
+            first = page < first ? page : first;
+        }
+    }
+    tables_close(&tables);
+    return first;
 }
 
 #else
@@ -104,6 +161,12 @@ void paging_change(struct range range, uint64_t set, uint64_t clear)
     (void)set;
     (void)clear;
     give_up("32-bit firmware has no page tables to change");
+}
+
+uint64_t paging_forget_writes(struct range range)
+{
+    (void)range;
+    give_up("32-bit firmware has no page tables that tell of writes");
 }
 
 #endif

@@ -14,6 +14,7 @@
  *   console in|out|err|all                    is NULL
  *   esrt ADDRESS                              a table in a page of boot-services data
  *   virtual-map ADDRESS                       SetVirtualAddressMap needs this page of boot-services code, and the ESRT
+ *   watch                                     writes of NEXT.EFI to pages that are free
  *   rules                                     stack and flags are checked, registers poisoned
  *   no-execute all|later                      EfiLoaderData
  *   protect                                   images' sections are what their flags say
@@ -195,6 +196,8 @@ static void do_line(char **words)
         esrt_install(number(words[1]));
     } else if (is(verb, "virtual-map")) {
         virtual_map_pass_through(number(words[1]));
+    } else if (is(verb, "watch")) {
+        watch_begin();
     } else if (is(verb, "rules")) {
         services_check_rules();
     } else if (is(verb, "no-execute")) {

@@ -170,6 +170,9 @@ uintptr_t service_leave(uintptr_t *slot)
             const uintptr_t return_address = shadow[i].return_address;
 
             shadow_depth = i;
+            if (watch_is_on()) {
+                watch_forget();
+            }
             return return_address;
         }
     }
@@ -195,6 +198,11 @@ void *service_enter(struct service_frame *frame)
     }
     if (rules_checked) {
         check_rules(frame);
+    }
+    if (watch_is_on()) {
+        watch_check(service_names[index], (uint64_t)frame->return_address);
+    }
+    if (rules_checked || watch_is_on()) {
         return_through_us(frame);
     }
     return replacements[index] != NULL ? replacements[index] : originals[index];

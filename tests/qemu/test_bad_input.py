@@ -102,8 +102,9 @@ def test_initrd_does_not_fit_beside_the_kernel(case):
     assert 0 < missing < 70 * MIB
 
 
-def test_cpu_without_long_mode(case):
-    refused(case, NO_LONG_MODE, modules=[], cpu="qemu32")
+@pytest.mark.parametrize("cpu", ["qemu32", "pentium3", "486", "max,-lm"])
+def test_cpu_without_long_mode(case, cpu):
+    refused(case, NO_LONG_MODE, modules=[], cpu=cpu)
 
 
 @pytest.mark.parametrize("mode", ["pvh", "pv"])

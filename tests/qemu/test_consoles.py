@@ -73,6 +73,22 @@ def test_line_format_and_fifo_in_the_device(case, format, control):
     assert int(seen[1].split("=")[1], 16) & 0xC0 == 0xC0
 
 
+LEFT_ODD = [(LINE_CONTROL, 0x80), (0, 0), (1, 0), (LINE_CONTROL, 0x40), (INTERRUPTS, 0x0F), (MODEM_CONTROL, 0x10),
+            (LINE_CONTROL, 0xC0)]
+
+
+@pytest.mark.parametrize("cpu, words", [("qemu64", "no kernel was given"), ("qemu32", "this CPU has no 64-bit mode")])
+def test_a_uart_that_was_left_odd_is_set_up_anew(case, cpu, words):
+    """A divisor of 0, the latch open, a break, interrupts on, and what is sent coming back: for 32-bit code, too."""
+    with case.machine(extra=["-kernel", case.build / "berth.efi", "-S"], cpu=cpu) as vm:
+        for register, value in LEFT_ODD:
+            vm.qmp("human-monitor-command", **{"command-line": f"o/1b {0x3f8 + register:#x} {value:#x}"})
+        vm.qmp("cont")
+        log = vm.wait_halted()
+        assert vm.triple_faults == 0
+    assert len(log.errors) == 1 and log.errors[0].startswith(words) and log.warnings == []
+
+
 def test_the_device_is_asked_once_for_a_fifo_of_bytes(case):
     """QEMU traces each read of the line status; without GRUB nobody else reads it."""
     with case.machine(extra=["-kernel", case.build / "berth.efi", "-trace", "serial_read"]) as vm:

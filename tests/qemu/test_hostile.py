@@ -70,6 +70,20 @@ def test_linux_lives_when_2_to_32_mib_is_taken(hostile):
     hostile.boots_linux()
 
 
+@pytest.mark.slow
+def test_linux_that_chooses_its_place_at_random_finds_no_taken_one(hostile):
+    """Half of the memory is taken; Linux goes by both maps that it is given, a new way at each boot."""
+    hostile.memory = "1G"
+    taken = [span(start * MIB, (start + 128) * MIB) for start in (128, 384, 640)]
+    hostile.lines = [f"take {RUNTIME_DATA} {area}" for area in taken]
+    places = set()
+    for _ in range(6):
+        outcome = hostile.boots_linux()
+        assert outcome.taken_pages == 3 * 128 * MIB // PAGE
+        places.add(*LinuxReport(outcome.text)["kernel_at"])
+    assert len(places) > 2, f"always at {places}"
+
+
 @pytest.mark.parametrize("start_mib", HOLE_PLACES)
 def test_everything_below_4_gib_is_taken_but_one_hole(hostile, start_mib):
     hostile.lines = hostile.take_all(RUNTIME_DATA, hole(start_mib * MIB, HOLE))
@@ -231,6 +245,22 @@ def test_services_are_called_by_the_rules(hostile):
     assert calls["GetMemoryMap"] >= 1 and calls["ExitBootServices"] >= 1
     if hostile.exits_by_itself:
         assert calls["AllocatePages"] >= 1
+
+
+def test_nothing_is_written_that_is_not_allocated(hostile):
+    """While boot services are alive, by the processor's own marks: every page that is nobody's stays untouched. (The
+    firmware's file system uses such pages: so the program gets everything as sections.)"""
+    hostile.source, hostile.late = "buffer", ["watch"]
+    outcome = hostile.boots()
+    assert int(outcome.said("watch: ")[0].split()[0]) * PAGE > megabytes(hostile.memory) // 2
+
+
+@pytest.mark.parametrize("hostile", ["direct"], indirect=True)
+def test_nothing_is_written_that_is_not_allocated_where_an_image_above_4_gib_goes_on_below(hostile):
+    hostile.memory, hostile.source = "5G", "buffer"
+    hostile.move_image(0x1_2000_0000)
+    hostile.late = ["watch"]
+    assert hostile.boots().log.boot["moved-by"] == "self"
 
 
 def test_rules_hold_when_exit_boot_services_fails_and_the_map_lies(hostile):

@@ -55,6 +55,7 @@ CAUGHT = {
     "text": ("exit 1 1 strict", "VIOLATION OutputString called from .* after a failed ExitBootServices"),
     "time": ("exit 1 1 strict", "VIOLATION GetTime called from .* after a failed ExitBootServices"),
     "early-canary": (TAKE_CANARY, "VIOLATION canary in the page at 0x4000000, type 0x4, is changed at Exit"),
+    "free-page": ("watch", "VIOLATION a free page, at .*, has been written before GetMemoryMap is called"),
     "firmware-code": ("checksum", "VIOLATION the firmware's code in .* is changed"),
     "write-text": ("protect", "!!!! X64 Exception Type - 0E"),
     "execute-data": ("no-execute all", "!!!! X64 Exception Type - 0E"),
@@ -94,7 +95,7 @@ def test_what_boot_services_data_holds_does_not_matter_after_them(case):
 
 
 def test_a_good_program_meets_everything_and_passes(case):
-    lines = ["rules", "checksum", "exit 5 200 strict", "map reversed", "map zero", "map far", "protect",
+    lines = ["rules", "watch", "checksum", "exit 5 200 strict", "map reversed", "map zero", "map far", "protect",
              "no-execute all", f"take {RUNTIME_DATA} {span(2 * MIB, 6 * MIB)}"]
     outcome = offender(case, "nothing", *lines).run()
     assert outcome.status == GUEST_PASS

@@ -141,6 +141,12 @@ def test_structure_need_not_be_aligned(case):
     world.run()
 
 
+def test_structure_may_lie_above_2_gib(case):
+    world = PvhWorld(case, memory=3 * GIB)
+    world.info_at, world.poison = 2 * GIB + 64 * MIB, []
+    assert world.run(machine="pc").log.boot["protocol"] == "pvh"
+
+
 OUT_OF_REACH = "the loader's field at offset 0x{:x} points out of reach - use a loader that stays below 4 GiB"
 BAD = {
     "no magic": (field(0, "<I", MAGIC + 1), "the loader's magic number 0x336ec579 is not known - "),

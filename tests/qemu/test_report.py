@@ -130,7 +130,7 @@ def test_head_names_what_was_tested(page, sample):
     assert (facts["Revision"], facts["Seed"]) == (run["revision"], str(run["seed"]))
     assert (facts["QEMU"], facts["GRUB"], facts["Started"]) == (run["qemu"], run["grub"], run["started"])
     assert facts["Image, SHA-256"] == run["image_sha256"]
-    assert facts["Elapsed"] == "6 min 53 s"
+    assert facts["Elapsed"] == "6\xa0min 53\xa0s"
 
 
 def test_without_a_failure_the_page_says_so(made):
@@ -302,6 +302,20 @@ def test_each_failure_shows_reason_log_and_command(page, sample):
         assert next(details.all("p", "repeat")).text == f"Repeat with {record['command']}"
 
 
+def test_a_log_is_shown_without_what_moves_a_terminals_cursor(made):
+    sample = Sample()
+    sample.add("axes", "one", {"loader": "pvh"}).update(result="fail", log_tail="\x1b[H\x1b[2J\x1b[=3hBooting\n[1] it")
+    assert next(made(sample).all("pre")).text == "Booting\n[1] it"
+
+
+def test_sizes_are_in_order(made):
+    sample = Sample()
+    for name, size in enumerate(("4056M", "2G", "64G", "24M", "3072M")):
+        sample.add("axes", str(name), {"loader": "pvh", "memory": size})
+    (table,) = made(sample).all("table", "axis-table")
+    assert [name.split()[-1] for name in rows_of(table)] == ["24M", "2G", "3072M", "4056M", "64G"]
+
+
 def test_an_unknown_result_is_a_failure(made):
     sample = Sample()
     sample.add("axes", "one", DEFAULT)
@@ -390,4 +404,5 @@ def test_no_results_no_page(case):
     out = case.folder / "none.html"
     done = run_report(case.folder / "no", out)
     assert done.returncode == 1 and not out.exists()
-    assert done.stderr == f"report: {case.folder}/no/results.jsonl: No such file or directory: run the matrix first\n"
+    assert done.stderr == f"report: {case.folder}/no/results.jsonl: No such file or directory: run `make " \
+                          "check-matrix` first\n"

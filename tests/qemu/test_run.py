@@ -31,6 +31,13 @@ def test_run_without_a_terminal_powers_off_after_the_banner():
     assert "moved-by=loader" in done.stdout
 
 
+def test_run_on_another_processor_shows_the_kernel_inside_svm():
+    done = make("run", "CPU=max", "SMP=2", "MEMORY=512M")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert BANNER in done.stdout
+    assert "dom0: mode=hvm" in done.stdout and "hvm: SVM, 2 processors" in done.stdout
+
+
 def test_run_that_does_not_reach_userspace_fails_in_words():
     done = make("run", "CMDLINE=dom0=pv", seconds=60)
     assert done.returncode != 0

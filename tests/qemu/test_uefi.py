@@ -70,7 +70,7 @@ def test_grub_has_ended_boot_services(case, kinds):
     reach_userspace(case, grub_berth_files(case, image), "multiboot2")
 
 
-@pytest.mark.parametrize("memory", ["256M", "8G"])
+@pytest.mark.parametrize("memory", SIZES)
 def test_grub_has_ended_boot_services_with_little_and_much_memory(case, memory):
     tags = mb2patch.remove_tags(case.berth.read_bytes(), mb2patch.TAG_EFI_BOOT_SERVICES)
     reach_userspace(case, grub_berth_files(case, case.write("berth.tags", tags)), "multiboot2", memory=memory)
@@ -91,6 +91,7 @@ IMAGES_32 = {"boot services alive": [], "boot services ended": [mb2patch.TAG_EFI
 
 
 @pytest.mark.parametrize("kinds", IMAGES_32.values(), ids=IMAGES_32.keys())
+# With 8 GiB Linux 6.1 panics in this firmware, from GRUB's own `linux`, too: the matrix has the checking guest there.
 @pytest.mark.parametrize("memory", ["256M", "2G"])
 def test_32_bit_firmware(case, kinds, memory):
     image = case.write("berth.tags", mb2patch.remove_tags(case.berth.read_bytes(), *kinds))
@@ -189,8 +190,9 @@ def chainloader_files(case, options="", image=None, **settings):
     return grub_files(case, commands, direct_files(case, image, "EFI/berth", "EFI/berth/berth.efi", **settings))
 
 
-def test_chainloader(case):
-    reach_userspace(case, chainloader_files(case), "efi")
+@pytest.mark.parametrize("memory", SIZES)
+def test_chainloader(case, memory):
+    reach_userspace(case, chainloader_files(case), "efi", memory=memory)
 
 
 def test_chainloader_names_another_configuration(case):
@@ -260,6 +262,7 @@ def test_unified_file_under_grub_bios(case, protocol):
 
 # --- what goes wrong is said, and the firmware goes on ----------------------------------------------------------------
 
+GRUB_MENU = "GNU GRUB  version"
 BACK_IN_FIRMWARE = r"UEFI Interactive Shell|BdsDxe: (failed|No bootable|Press)"
 
 
@@ -290,6 +293,19 @@ ERRORS = {
 def test_errors_go_back_to_the_firmware(case, changes, words):
     files = {**direct_files(case), **changes}
     refused(case, {name: content for name, content in files.items() if content is not None}, words)
+
+
+def test_errors_go_back_to_the_menu_of_grub(case):
+    """GRUB draws its menu again, and its entry starts the program once more."""
+    files = chainloader_files(case)
+    del files["EFI/berth/berth.cfg"]
+    with machine(case, files) as vm:
+        vm.wait_for("(?s)error: no kernel was given.*Press any key.*Press any key", BOOT_SECONDS)
+        vm.send(" ")
+        vm.wait_for(rf"(?s)error: no kernel was given.*{GRUB_MENU}", BOOT_SECONDS)
+        vm.send("\r")
+        vm.wait_for(rf"(?s){GRUB_MENU}.*error: no kernel was given", BOOT_SECONDS)
+        assert vm.triple_faults == 0 and not vm.log.is_halted
 
 
 def with_a_section_twice(case):

@@ -1,14 +1,18 @@
 """Every failure: its reason, its last log lines, and the command that repeats it."""
+import re
+
 from report_parts.markup import counted, number, section, tag
 from report_parts.results import FAIL, by_reason
 
 OPEN_MOST = 10
 REASONS_MOST = 12
 LINES_MOST = 25
+# What moves a terminal's cursor or clears its screen, as GRUB and firmware do: ECMA-48, 5.4.
+CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def last_lines(log):
-    return "\n".join(log.rstrip().splitlines()[-LINES_MOST:])
+    return "\n".join(CONTROL_SEQUENCE.sub("", log).rstrip().splitlines()[-LINES_MOST:])
 
 
 def axes_line(case):

@@ -1,4 +1,6 @@
 """Loaders by machine, and how each value of the other axes did."""
+import re
+
 from report_parts.markup import join, number, section, table, tag
 from report_parts.results import FAIL, IMPOSSIBLE, PASS, REFUSED, by, count_results
 
@@ -72,9 +74,22 @@ def pairs_table(cases, run):
     return join(table(["Loader", *machines], rows, class_="pairs", id="loader-by-machine"), notes.list())
 
 
+def amount(value):
+    """A value that is a number, or a size of memory; else None."""
+    found = re.fullmatch(r"(\d{1,18})([MG]?)", value)
+    return found and int(found[1]) * {"": 1, "M": 1 << 20, "G": 1 << 30}[found[2]]
+
+
+def ordered(values):
+    """Amounts by size, anything else as it came."""
+    return values if any(amount(value) is None for value in values) else sorted(values, key=amount)
+
+
 def values_rows(cases, axis):
     rows = []
-    for value, same in by(cases, lambda case: case.axes[axis]).items():
+    found = by(cases, lambda case: case.axes[axis])
+    for value in ordered(list(found)):
+        same = found[value]
         counts = count_results(same)
         rows.append([join(tag("span", axis, class_="axis"), " ", value),
                      *(tag("td", number(counts[result]) if counts[result] else "–",

@@ -66,10 +66,11 @@ def size(count):
 
 
 def duration(seconds):
+    """In words; a number and its unit stay on one line."""
     if seconds < 10:
-        return f"{seconds:.2f} s"
+        return f"{seconds:.2f}\xa0s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"{hours}\xa0h {minutes}\xa0min"
+    return f"{minutes}\xa0min {rest}\xa0s" if minutes else f"{rest}\xa0s"

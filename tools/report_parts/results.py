@@ -150,7 +150,7 @@ def read_cases(path):
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}: run the matrix first") from error
+        raise InputError(f"{path}: {error.strerror}: run `make check-matrix` first") from error
     cases, unreadable = {}, []
     for line, source in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         record = decoded(source)

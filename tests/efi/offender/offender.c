@@ -101,6 +101,22 @@ static void write_at(uint64_t address)
     *(volatile uint8_t *)(uintptr_t)(address + 123) ^= 0x10;
 }
 
+/* Without having asked for it. */
+static void write_to_free_page(void)
+{
+    efi_uint key, bytes, stride;
+
+    map_read_key(&key, &bytes, &stride);
+    for (efi_uint at = 0; at < bytes; at += stride) {
+        const struct efi_memory_descriptor *entry = (const void *)(map + at);
+
+        if (entry->type == EFI_CONVENTIONAL && entry->pages > 2) {
+            write_at(entry->physical_start + EFI_PAGE_BYTES);
+            return;
+        }
+    }
+}
+
 static void call_by_no_rules(void)
 {
     void *pool = NULL;
@@ -197,6 +213,8 @@ static void offend(void)
         change_firmware_code();
     } else if (asked("early-canary")) {
         write_at(0x4000000);
+    } else if (asked("free-page")) {
+        write_to_free_page();
     } else if (asked("describe")) {
         describe();
     }
