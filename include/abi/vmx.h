@@ -266,6 +266,8 @@
 #define EXIT_INVEPT           50
 #define EXIT_INVVPID          53
 #define EXIT_XSETBV           55
+#define EXIT_XSAVES           63
+#define EXIT_XRSTORS          64
 #define EXIT_SEAMCALL         76
 #define EXIT_TDCALL           77
 

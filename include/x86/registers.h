@@ -134,8 +134,9 @@
 #define CPUID_EXT_FEATURE       UC(0x80000001)
 #define CPUID_EXT_POWER         UC(0x80000007)
 #define CPUID_EXT_ADDRESS       UC(0x80000008)
-#define CPUID_EXT_MCOMMIT_BIT   8  /* 0x80000008, ebx */
-#define CPUID_EXT_INTWB_BIT     13 /* 0x80000008, ebx */
+#define ADDRESSES_PHYSICAL      UC(0xff) /* 0x80000008, eax */
+#define CPUID_EXT_MCOMMIT_BIT   8        /* 0x80000008, ebx */
+#define CPUID_EXT_INTWB_BIT     13       /* 0x80000008, ebx */
 #define CPUID_EXT_FEATURE_2     UC(0x80000021)
 #define CPUID_EXT_UAI_BIT       7  /* 0x80000021, eax */
 #define CPUID_EXT_AIBRS_BIT     8  /* 0x80000021, eax */

@@ -111,6 +111,7 @@ static struct vmcb *vmcb_begin(struct vcpu *vcpu)
     vcpu->msrs.maker = MSR_OF_SVM;
     vcpu->msrs.efer_allowed = efer_allowed();
     vcpu->msrs.x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1;
+    vcpu->msrs.system_config = msr_read(MSR_SYSTEM_CONFIG);
     return vmcb;
 }
 

@@ -10,6 +10,7 @@
 #include "msr_filter.h"
 #include "stop.h"
 #include "vmx_state.h"
+#include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
 #include "x86/segments.h"
@@ -86,6 +87,15 @@ static void nested_forget(void)
     }
 }
 
+/* The firmware can have locked the APIC's mode: SDM volume 4, table 2-2; each of these says that the next is there. */
+static bool x2apic_stays(void)
+{
+    return cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED &&
+           (cpuid(CPUID_STRUCTURED).edx >> CPUID_ARCH_CAPABILITIES_BIT & 1) != 0 &&
+           (msr_read(MSR_ARCH_CAPABILITIES) & ARCH_HAS_XAPIC_STATUS) != 0 &&
+           (msr_read(MSR_XAPIC_STATUS) & XAPIC_DISABLED) != 0;
+}
+
 /* On each processor: VMX on, and a VMCS that is complete but for the guest's state. Returns the stack of exits. */
 static uint64_t vmx_switch_on(struct vcpu *vcpu, uint64_t stack_top)
 {
@@ -108,6 +118,8 @@ static uint64_t vmx_switch_on(struct vcpu *vcpu, uint64_t stack_top)
     vmcs_begin(&controls, stack);
     vcpu->msrs.maker = MSR_OF_VMX;
     vcpu->msrs.x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1;
+    vcpu->msrs.x2apic_stays = x2apic_stays();
+    vcpu->msrs.feature_control = msr_read(MSR_FEATURE_CONTROL);
     return stack;
 }
 
