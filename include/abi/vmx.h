@@ -215,7 +215,6 @@
 #define INTERRUPTIBILITY_NMI    UC(0x8)
 
 #define PENDING_DEBUG_STEP UC(0x4000)
-#define DEBUGCTL_BRANCH    UC(0x2) /* TF traps branches, not instructions */
 
 /* VMCS_ENTRY_EVENT and VMCS_VECTORING_EVENT: the vector in bits 0 to 7, and what kind of event. */
 #define EVENT_KIND           UC(0x00000700)

@@ -45,6 +45,10 @@
 #define DR6_STEP    UC(0x4000)
 #define DR7_INITIAL UC(0x400)
 
+/* IA32_DEBUGCTL, AMD's DebugCtl: SDM volume 3B, section 17.4.1; APM volume 2, section 13.1.1. */
+#define MSR_DEBUG_CONTROL UC(0x1d9)
+#define DEBUGCTL_BRANCH   UC(0x2) /* TF traps branches, not instructions */
+
 #define REAL_LIMIT UC(0xffff) /* of a segment in real mode */
 
 #define INVD_BYTES 2 /* the instruction's */

@@ -6,6 +6,7 @@
 /* The fields of a command: SDM volume 3A, figures 11-12 (xAPIC) and 11-28 (x2APIC). */
 #define VECTOR_MASK     0xff
 #define KIND_MASK       0x700
+#define REMOTE_READ     0x300 /* AMD's xAPIC has it; in x2APIC mode the kind is reserved */
 #define LOGICAL         0x800
 #define LEVEL_TRIGGERED 0x8000
 #define SHORTHAND_SHIFT 18
@@ -23,7 +24,7 @@
 
 static enum ipi_kind kind_of(uint32_t command, bool x2apic)
 {
-    if (x2apic && (command & X2APIC_RESERVED)) {
+    if (x2apic && ((command & X2APIC_RESERVED) || (command & KIND_MASK) == REMOTE_READ)) {
         return IPI_REFUSED;
     }
     switch (command & KIND_MASK) {

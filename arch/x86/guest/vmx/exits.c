@@ -57,8 +57,8 @@ static void blocked_smi_forget(void)
     }
 }
 
-/* The instruction that caused the exit is done: traps that it would have caused come now. */
-static void finish(void)
+/* What holds interrupts or traps off for an instruction has had its instruction. */
+static void held_off_end(void)
 {
     const uint64_t held_off = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
@@ -66,9 +66,16 @@ static void finish(void)
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
                    held_off & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
     }
+}
+
+/* The instruction that caused the exit is done: traps that it would have caused come now. */
+static void finish(void)
+{
+    held_off_end();
     if ((vmcs_read(VMCS_GUEST_RFLAGS) & EFLAGS_TF) != 0 &&
         (vmcs_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BRANCH) == 0) {
-        vmcs_write(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_STEP);
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+                   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_STEP);
     }
 }
 
@@ -97,7 +104,10 @@ static void inject(unsigned int vector, bool has_error_code)
     vmcs_write(VMCS_ENTRY_EVENT, event);
 }
 
-/* An event that was being delivered when the exit came is delivered again. */
+/*
+ * An event that was being delivered when the exit came is delivered again. Its delivery ends what STI or MOV SS hold
+ * off; an entry that still finds it, and TF, refuses a state in which no trap is pending (section 26.3.1.5).
+ */
 static void vectoring_finish(uint32_t event, uint64_t qualification)
 {
     if (event == 0) {
@@ -114,6 +124,7 @@ static void vectoring_finish(uint32_t event, uint64_t qualification)
     if (vmx_event_has_instruction(event)) {
         vmcs_write(VMCS_ENTRY_INSTRUCTION_BYTES, vmcs_read(VMCS_EXIT_INSTRUCTION_BYTES));
     }
+    held_off_end();
     vmcs_write(VMCS_ENTRY_EVENT, event);
 }
 
