@@ -26,6 +26,7 @@ static const struct msr_rule {
     bool svm, vmx; /* with which maker it holds */
     uint8_t read, write;
 } rules[] = {
+    {MSR_EFER, MSR_EFER, true, false, IS_EFER, IS_EFER},
     {MSR_X2APIC(APIC_COMMAND), MSR_X2APIC(APIC_COMMAND), true, false, PASSES, IS_COMMAND},
     {MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, false, true, IS_FEATURE_CONTROL, FAULTS},
     {MSR_MICROCODE, MSR_MICROCODE, false, true, PASSES, DROPS},
@@ -39,7 +40,6 @@ static const struct msr_rule {
     {MSR_DS_AREA, MSR_DS_AREA, false, true, FAULTS, FAULTS},
     {MSR_FEEDBACK_POINTER, MSR_FEEDBACK_CONFIG, false, true, FAULTS, FAULTS},
     {MSR_APIC_BASE, MSR_APIC_BASE, true, true, PASSES, IS_APIC_BASE},
-    {MSR_EFER, MSR_EFER, true, false, IS_EFER, IS_EFER},
     {MSR_VM_CR, MSR_VM_CR, true, false, IS_VM_CR, IS_VM_CR},
     {MSR_SMM_CTL, MSR_SVM_KEY, true, false, FAULTS, FAULTS},
     {MSR_SYSTEM_CONFIG, MSR_SYSTEM_CONFIG, true, false, PASSES, IS_SYSTEM_CONFIG},
