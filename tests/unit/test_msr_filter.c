@@ -145,7 +145,10 @@ static void test_vmx_is_off_and_locked(void **state)
     }
 }
 
-/* PEBS, Intel PT, debug store, hardware feedback, remote actions: the processor writes where these say, around EPT or to Berth's. */
+/*
+ * PEBS, Intel PT, debug store, hardware feedback, remote actions: the processor writes where these say, around EPT or
+ * to Berth's.
+ */
 static bool writes_by_itself(uint32_t msr)
 {
     return msr == 0x3f1 || msr == 0x560 || msr == 0x561 || (msr >= 0x570 && msr <= 0x572) ||

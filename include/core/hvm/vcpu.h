@@ -65,6 +65,8 @@ struct vcpu {
     /* By who sends a start-up message, and by who starts: 0, VCPU_START_VALID and the vector, or VCPU_STARTED. */
     uint32_t start_vector;
     uint64_t started_tsc; /* VMX: when the last one came */
+    uint64_t
+        xcr0_bits; /* VMX: that the processor had before the guest, which can cut CPUID short */
     /* As the guest set its APIC's logical destination and model. */
     uint32_t logical_id;
     bool cluster_model;

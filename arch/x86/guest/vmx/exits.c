@@ -177,12 +177,10 @@ static enum hvm_answer control_exit(struct vcpu *vcpu)
 static enum hvm_answer xsetbv_exit(struct vcpu *vcpu)
 {
     const uint64_t *const gpr = vcpu->state.gpr;
-    const struct cpuid_leaf state = cpuid(CPUID_XSTATE);
     const uint32_t low = (uint32_t)gpr[GPR_AX], high = (uint32_t)gpr[GPR_DX];
 
     vcpu->exits[VMEXIT_CONTROL]++;
-    if ((uint32_t)gpr[GPR_CX] != 0 ||
-        !xcr0_is_valid((uint64_t)high << 32 | low, (uint64_t)state.edx << 32 | state.eax)) {
+    if ((uint32_t)gpr[GPR_CX] != 0 || !xcr0_is_valid((uint64_t)high << 32 | low, vcpu->xcr0_bits)) {
         return HVM_GP;
     }
     asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(high) : "memory");
