@@ -399,6 +399,7 @@ NORETURN void __start_xen(const struct entry_regs *regs)
         .caps = &caps,
         .processors = online,
         .processors_enabled = acpi->processors_enabled + acpi->processors_dropped,
+        .iommus = acpi->iommu_count,
         .halt_on_shutdown = options.halt_on_triple_fault,
     };
     const bool is_virtual = guest_choose(options.dom0, &hvm, &request);

@@ -35,6 +35,7 @@ struct hvm_request {
     const struct cpu_caps *caps;
     uint32_t processors;         /* that run Berth, the first one among them */
     uint32_t processors_enabled; /* that the firmware says are there; 0: it does not say */
+    uint32_t iommus;             /* of AMD's */
     bool halt_on_shutdown; /* a guest's triple fault: halt with a dump; else restart the machine */
 };
 

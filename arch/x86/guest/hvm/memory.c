@@ -8,6 +8,7 @@
  */
 #include "hvm.h"
 
+#include "abi/amd_iommu.h"
 #include "abi/vmx.h"
 #include "apic.h"
 #include "compiler.h"
@@ -31,7 +32,7 @@
 
 #define ONES_PAGES      2
 #define KEPT_KNOWN_MOST 16
-#define KEPT_UNKNOWN    5
+#define KEPT_UNKNOWN    4
 #define STACK_PAGES     (PROCESSOR_STACK_BYTES / PAGE_BYTES)
 /* Of the guest's RAM: more cost its instructions a wait only when they lie behind these. */
 #define RAM_RANGES_MOST (PAGE_BYTES / sizeof(struct prange))
@@ -44,10 +45,16 @@ static uint64_t nested_room_bytes;
 static struct guest_memory memory;
 static uint32_t first_apic_id;
 
+/* Of the block, all but the nested tables. */
+static INIT uint64_t other_pages(void)
+{
+    return ONES_PAGES + 1 + HVM_SHARED_PAGES + (uint64_t)request.processors * VCPU_PAGES +
+           STACK_PAGES;
+}
+
 static INIT uint64_t block_pages(void)
 {
-    return nested_room_bytes / PAGE_BYTES + ONES_PAGES + 1 + HVM_SHARED_PAGES +
-           (uint64_t)request.processors * VCPU_PAGES + STACK_PAGES;
+    return nested_room_bytes / PAGE_BYTES + other_pages();
 }
 
 /* Physical addresses of the block's parts. */
@@ -148,16 +155,22 @@ static INIT bool apic_ready(const struct local_apic *apic)
 
 /*
  * What the tables take, before all that is kept is known: what has been taken of memory is; the image, Berth's page
- * tables, the block itself and perhaps some device are further ranges, none larger than the image's slot.
+ * tables, those of IOMMUs and perhaps some device are further ranges, none much larger than the image's slot; the block
+ * itself is one, and each IOMMU's registers.
  */
 static INIT uint64_t nested_room(void)
 {
     static struct prange kept[KEPT_KNOWN_MOST + 1];
     uint32_t count = pages_used(kept, KEPT_KNOWN_MOST);
+    uint64_t room;
+    uint64_t bytes;
 
     kept[count++] = processors_start_page();
     nested_request.kept = (struct busy_list){kept, count};
-    return nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES);
+    room = nested_bytes(&nested_request) + KEPT_UNKNOWN * nested_bytes_for_range(IMAGE_SLOT_BYTES) +
+           request.iommus * nested_bytes_for_range(IOMMU_REGISTERS_BYTES);
+    bytes = room + other_pages() * PAGE_BYTES;
+    return room + nested_bytes_for_range(bytes + nested_bytes_for_range(bytes));
 }
 
 /*
