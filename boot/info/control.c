@@ -1,9 +1,16 @@
 /*
- * CPUID -> control registers, EFER and PAT.
+ * CPUID -> control registers, EFER and PAT; the width of addresses.
  */
 #include "control.h"
 
+#include "x86/hidden.h"
 #include "x86/registers.h"
+
+/* SDM volume 3A, section 4.1.4: without leaf 0x80000008 a processor with PAE has 36 bits. */
+#define PHYSICAL_BITS_WITHOUT_LEAF 36
+#define PHYSICAL_BITS_LEAST        32
+/* SDM volume 3A, section 4.5: the most that four-level paging can hold. */
+#define PHYSICAL_BITS_MOST 52
 
 /* `value` where the processor has the feature. */
 static uint64_t where(uint32_t word, unsigned int bit, uint64_t value)
@@ -23,4 +30,26 @@ struct control_state control_wanted(const struct cpu_features *features)
         .efer = EFER_LME | EFER_LMA | where(features->extended_edx, CPUID_EXT_NX_BIT, EFER_NXE),
         .pat = where(features->basic_edx, CPUID_PAT_BIT, PAT_LAYOUT),
     };
+}
+
+static unsigned int key_bits(const struct address_words *words)
+{
+    if ((words->encryption_eax & ENCRYPTION_IS_THERE) != 0 &&
+        (words->system_config >> SYSTEM_CONFIG_ENCRYPTION & 1) != 0) {
+        return words->encryption_ebx >> ENCRYPTION_BITS_AT & ENCRYPTION_BITS;
+    }
+    return (words->tme_activate & TME_LOCKED_ON) == TME_LOCKED_ON
+               ? words->tme_activate >> TME_KEY_BITS_AT & TME_KEY_BITS
+               : 0;
+}
+
+unsigned int physical_address_bits(const struct address_words *words)
+{
+    const unsigned int told = words->addresses_eax & CPUID_EXT_ADDRESS_BITS;
+    const unsigned int keys = key_bits(words);
+
+    if (told < PHYSICAL_BITS_LEAST || told > PHYSICAL_BITS_MOST) {
+        return PHYSICAL_BITS_WITHOUT_LEAF;
+    }
+    return told < PHYSICAL_BITS_LEAST + keys ? PHYSICAL_BITS_LEAST : told - keys;
 }

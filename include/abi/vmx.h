@@ -216,7 +216,6 @@
 #define INTERRUPTIBILITY_NMI    UC(0x8)
 
 #define PENDING_DEBUG_STEP UC(0x4000)
-#define DEBUGCTL_BRANCH    UC(0x2) /* TF traps branches, not instructions */
 
 /* VMCS_ENTRY_EVENT and VMCS_VECTORING_EVENT: the vector in bits 0 to 7, and what kind of event. */
 #define EVENT_KIND           UC(0x00000700)
@@ -267,6 +266,8 @@
 #define EXIT_INVEPT           50
 #define EXIT_INVVPID          53
 #define EXIT_XSETBV           55
+#define EXIT_XSAVES           63
+#define EXIT_XRSTORS          64
 #define EXIT_SEAMCALL         76
 #define EXIT_TDCALL           77
 

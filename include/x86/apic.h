@@ -11,6 +11,13 @@
 #define APIC_BASE_X2APIC  UC(0x400)
 #define APIC_BASE_ENABLED UC(0x800)
 
+/* Intel's: whether x2APIC mode can be left. */
+#define CPUID_ARCH_CAPABILITIES_BIT 29 /* 7.0, edx: the next is there */
+#define MSR_ARCH_CAPABILITIES       UC(0x10a)
+#define ARCH_HAS_XAPIC_STATUS       UC(0x200000) /* the next is there */
+#define MSR_XAPIC_STATUS            UC(0xbd)
+#define XAPIC_DISABLED              UC(0x1)
+
 #define APIC_ID              0x020
 #define APIC_VERSION         0x030
 #define APIC_TASK_PRIORITY   0x080
@@ -72,6 +79,7 @@
 /* Its fields: figures 11-12 (xAPIC) and 11-28 (x2APIC). */
 #define APIC_COMMAND_VECTOR          UC(0xff)
 #define APIC_COMMAND_KIND            UC(0x700)
+#define APIC_REMOTE_READ             UC(0x300) /* a kind that AMD's xAPIC has; reserved in x2APIC mode */
 #define APIC_COMMAND_LOGICAL         UC(0x800)
 #define APIC_COMMAND_LEVEL           UC(0x8000) /* level-triggered */
 #define APIC_COMMAND_SHORTHAND_SHIFT 18

@@ -52,6 +52,9 @@
 #define XCR0_MPX     UC(0x18)
 #define XCR0_AVX_512 UC(0xe0)
 #define XCR0_AMX     UC(0x60000)
+/* IA32_DEBUGCTL, AMD's DebugCtl: SDM volume 3B, section 17.4.1; APM volume 2, section 13.1.1. */
+#define MSR_DEBUG_CONTROL UC(0x1d9)
+#define DEBUGCTL_BRANCH   UC(0x2) /* TF traps branches, not instructions */
 
 #define REAL_LIMIT UC(0xffff) /* of a segment in real mode */
 

@@ -19,6 +19,8 @@
 #define APIC_X2APIC   0xc00ULL
 #define APIC_NO_MODE  0x400ULL
 #define APIC_COMMAND  0x830
+#define SYSTEM_CONFIG 0xc0010010
+#define TYPES         0x7c0000ULL
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +35,8 @@ static void require_mode(uint64_t now, uint64_t next, const struct msr_context *
 {
     require(next != APIC_NO_MODE);
     require(next != APIC_X2APIC || (context->x2apic && now != APIC_DISABLED));
-    require(now != APIC_X2APIC || next == APIC_X2APIC || next == APIC_DISABLED);
+    require(now != APIC_X2APIC || next == APIC_X2APIC ||
+            (next == APIC_DISABLED && !context->x2apic_stays));
 }
 
 static void require_write(uint32_t msr, uint64_t value, const struct msr_context *context)
@@ -52,6 +55,10 @@ static void require_write(uint32_t msr, uint64_t value, const struct msr_context
         require(!(context->cr0 & CR0_PG) || !((decision.value ^ context->efer) & EFER_LME));
         break;
     case MSR_DO:
+        if (msr == SYSTEM_CONFIG) {
+            require(!((decision.value ^ context->system_config) & ~TYPES));
+            break;
+        }
         require(msr == APIC_BASE && !((decision.value ^ context->apic_base) & ~APIC_MODE));
         require_mode(context->apic_base & APIC_MODE, decision.value & APIC_MODE, context);
         break;
@@ -97,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct msr_context context = {
         .maker = shape & 1 ? MSR_OF_VMX : MSR_OF_SVM,
         .x2apic = shape >> 1 & 1,
+        .x2apic_stays = shape >> 4 & 1,
         .efer = cursor_u64(&cursor),
         .efer_allowed = cursor_u64(&cursor),
         .cr0 = cursor_u32(&cursor),

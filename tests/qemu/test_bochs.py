@@ -6,6 +6,7 @@ import pytest
 from berth_qemu import fields, symbols
 from berth_shim import MIB, Elf
 from bochs import AMD, INTEL, Bochs
+from hvm import Guest, berth_words
 
 SLOT = 2 * MIB
 PAGE = 4096
@@ -21,8 +22,9 @@ def pinned(image, base, align=SLOT):
                           preference=mb2patch.PREFERENCES["none"])
 
 
-# VM_CR, which a processor with SVM has.
-UNKNOWN_TO_BOCHS = ["RDMSR: Unknown register 0xc0010114", "WRMSR: Unknown register 0xc0010114"]
+# VM_CR and SYSCFG, which a processor with SVM has.
+UNKNOWN_TO_BOCHS = ["RDMSR: Unknown register 0xc0010114", "WRMSR: Unknown register 0xc0010114",
+                    "RDMSR: Unknown register 0xc0010010"]
 
 
 def machine(case, model, image, processors=1, cmdline="", mode="native", **iso):
@@ -128,6 +130,24 @@ def test_guest_inside_svm(case):
     """Bochs checks a VMCB, segments among it, more strictly than QEMU. VMX: test_hvm_vmx.py."""
     log = boot(case, AMD, case.berth.read_bytes(), mode="hvm")
     assert log.one("hvm: ").startswith("SVM, 1 processors, kept ")
+
+
+# push %rbx; cpuid, behind a prefix that means nothing there; pop %rbx; ret
+LONG_CPUID = int.from_bytes(bytes.fromhex("53 660fa2 5b c3").ljust(8, b"\0"), "little")
+
+
+def test_an_instruction_inside_svm_is_as_long_as_the_processor_says(case):
+    """
+    Bochs's processor tells it; QEMU's does not. The code is in memory that is no RAM to Berth, which cannot look there,
+    and would take the instruction for the usual one of two bytes.
+    """
+    iso = case.berth_iso(modules=[(case.guest("probe.bzimage"), "")], cmdline=berth_words("hvm"))
+    with Bochs(case.folder / "bochs", model=AMD, iso=iso, memory_mib=MEMORY_MIB) as vm:
+        guest = Guest(vm).ready()
+        at = next(start for start, _, kind in vm.log.memory if kind == "reserved")
+        guest.ask(f"write {at:#x} {LONG_CPUID:#x}")
+        assert guest.ask_one(f"execute {at:#x}") == "execute done"
+        assert vm.log.errors == []
 
 
 # Intel SDM volume 3A, section 11.12.1: bits 8, 10 and 11 of IA32_APIC_BASE, and where the APIC is.

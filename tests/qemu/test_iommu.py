@@ -186,6 +186,21 @@ def test_one_of_two_iommus_does_not_answer(case):
         ram_works(guest)
 
 
+@pytest.mark.slow
+def test_many_iommus_that_lie_far_apart(case):
+    """
+    Each is a hole in the nested tables, with tables of its own; so is what many processors take. (Dead ones: QEMU has
+    one alone.)
+    """
+    places = [0x80000000 + number % 2 * 0x40000000 + number * 0x02200000 for number in range(16)]
+    table = ivrs(case, *(ivhd(place, function=number) for number, place in enumerate(places)))
+    with probe(case, "hvm", cpu="max", machine="q35,acpi=off", memory="5G", processors=240, extra=EDU + table) as guest:
+        assert len(guest.vm.log.warnings) == 17 and guest.vm.log.errors == []
+        for place in places:
+            assert guest.ask_one(f"read {place:#x}") == f"read reads {ONES:#x}"
+        assert touched(guest) == set(places)
+
+
 def test_a_second_table_may_name_more(case):
     table = ivrs(case, ivhd(REGISTERS))
     with probe(case, "hvm", machine=MACHINE, extra=IOMMU + EDU + table) as guest:

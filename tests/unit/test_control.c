@@ -1,5 +1,5 @@
 /*
- * What is switched on in a processor: all that it has, and nothing that it has not.
+ * What is switched on in a processor: all that it has, and nothing that it has not. How wide its addresses are.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,12 +65,42 @@ static void test_what_is_not_used_stays_off(void **state)
     assert_int_equal(wanted.efer, 0xd00);
 }
 
+/* AMD: leaf 0x8000001f says 5 bits, and SYSCFG bit 23 that they are in use. Intel: IA32_TME_ACTIVATE, bits 35:32. */
+static void test_bits_that_choose_a_key_are_no_address(void **state)
+{
+    static const struct {
+        struct address_words words;
+        unsigned int bits;
+    } rows[] = {
+        {{0}, 36},
+        {{.addresses_eax = 0x3027}, 39},
+        {{.addresses_eax = 0x3020}, 32},
+        {{.addresses_eax = 0x3034}, 52},
+        {{.addresses_eax = 0x301f}, 36}, /* neither is believed */
+        {{.addresses_eax = 0x3035}, 36},
+        {{0x3030, 1, 5 << 6 | 47, 0, 0}, 48}, /* it is there, but off */
+        {{0x3030, 1, 5 << 6 | 47, 1 << 23, 0}, 43},
+        {{0x3030, 0, 5 << 6 | 47, 1 << 23, 0}, 48}, /* not there: the bit is somebody else's */
+        {{0x3024, 1, 63 << 6 | 47, 1 << 23, 0}, 32},
+        {{0x302e, 0, 0, 0, 0x600000003}, 40},
+        {{0x302e, 0, 0, 0, 0x600000001}, 46}, /* locked, and off */
+        {{0x302e, 0, 0, 0, 0x600000002}, 46}, /* not in force before it is locked */
+        {{0x3027, 0, 0, 0, 0xf00000003}, 32},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(physical_address_bits(&rows[i].words), rows[i].bits);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_processor_with_nothing_gets_nothing),
         cmocka_unit_test(test_each_feature_has_its_bit),
         cmocka_unit_test(test_what_is_not_used_stays_off),
+        cmocka_unit_test(test_bits_that_choose_a_key_are_no_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,20 @@ static void test_what_writes_to_memory_by_itself_is_hidden(void **state)
     assert_leaf(cpuid_filter(7, 2, ones, 0), ONES, ONES, ONES, ONES);
     assert_leaf(cpuid_filter(0x14, 0, ones, 0), 0, 0, 0, 0);
     assert_leaf(cpuid_filter(0x14, 1, ones, 0), 0, 0, 0, 0);
+    /* XRSTORS writes Intel PT's MSRs, too. */
+    assert_leaf(cpuid_filter(0xd, 0, ones, 0), ONES, ONES, ONES, ONES);
+    assert_leaf(cpuid_filter(0xd, 1, ones, 0), ONES, ONES, ~(1u << 8), ONES);
+    assert_leaf(cpuid_filter(0xd, 7, ones, 0), ONES, ONES, ONES, ONES);
+    assert_leaf(cpuid_filter(0xd, 8, ones, 0), 0, 0, 0, 0);
+    assert_leaf(cpuid_filter(0xd, 9, ones, 0), ONES, ONES, ONES, ONES);
+}
+
+/* An address with the bit for it is the same memory once more: Berth's among it. */
+static void test_memory_encryption_is_hidden(void **state)
+{
+    (void)state;
+    assert_leaf(cpuid_filter(0x8000001f, 0, ones, ~0ULL), 0, 0, 0, 0);
+    assert_leaf(cpuid_filter(0x80000023, 0, ones, ~0ULL), 0, 0, 0, 0);
 }
 
 /* Berth's own cr4 is not the guest's. */
@@ -97,9 +111,9 @@ static void test_other_hypervisors_are_hidden(void **state)
 static void test_nothing_else_is_changed(void **state)
 {
     static const uint32_t edges[] = {0,          2,          4,          5,          8,
-                                     0xb,        0xd,        0x1f,       0x3fffffff, 0x50000000,
+                                     0xb,        0xc,        0x1f,       0x3fffffff, 0x50000000,
                                      0x80000000, 0x80000002, 0x80000006, 0x80000008, 0x80000009,
-                                     0x8000000b, 0x8000001f, ONES};
+                                     0x8000000b, 0x8000001e, ONES};
     struct random random = {11};
 
     (void)state;
@@ -120,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_virtualisation_is_hidden),
         cmocka_unit_test(test_machine_checks_in_many_banks_are_hidden),
         cmocka_unit_test(test_what_writes_to_memory_by_itself_is_hidden),
+        cmocka_unit_test(test_memory_encryption_is_hidden),
         cmocka_unit_test(test_what_follows_cr4_follows_the_guests),
         cmocka_unit_test(test_the_hypervisors_leaf_names_berth),
         cmocka_unit_test(test_other_hypervisors_are_hidden),

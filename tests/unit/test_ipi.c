@@ -63,6 +63,14 @@ static void test_destinations(void **state)
     assert_true(ipi_decode(0x00004e00, XAPIC).logical);
 }
 
+/* The processor may answer it with #GP, and it is Berth that would get that. */
+static void test_remote_reads_are_refused_in_x2apic_mode(void **state)
+{
+    (void)state;
+    assert_int_equal(ipi_decode(0x4300, X2APIC).kind, IPI_REFUSED);
+    assert_int_equal(ipi_decode(0x4300, XAPIC).kind, IPI_ORDINARY);
+}
+
 /* The sender is processor 1. */
 static bool reaches(uint64_t icr, bool x2apic, struct ipi_address who)
 {
@@ -139,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_reserved_bits_are_refused_in_x2apic_mode),
+        cmocka_unit_test(test_remote_reads_are_refused_in_x2apic_mode),
         cmocka_unit_test(test_destinations),
         cmocka_unit_test(test_shorthands),
         cmocka_unit_test(test_one_by_its_id),

@@ -14,8 +14,12 @@
 #define FEATURE_CONTROL 0x3a
 #define APIC_BASE       0x1b
 #define X2APIC_COMMAND  0x830
+#define MICROCODE       0x79
+#define TME_ACTIVATE    0x982
+#define SYSTEM_CONFIG   0xc0010010
 #define EFER            0xc0000080
 #define VM_CR           0xc0010114
+#define SMM_CTL         0xc0010116
 #define VM_HSAVE_PA     0xc0010117
 #define SVM_KEY         0xc0010118
 
@@ -117,7 +121,7 @@ static void test_svm_is_off_and_locked(void **state)
     assert_write(&svm, VM_CR, 0, MSR_DROP, 0);
     assert_write(&svm, VM_CR, 0x1f, MSR_DROP, 0);
     assert_write(&svm, VM_CR, 0x20, MSR_FAULT, 0);
-    for (uint32_t msr = VM_HSAVE_PA; msr <= SVM_KEY; msr++) {
+    for (uint32_t msr = SMM_CTL; msr <= SVM_KEY; msr++) {
         assert_read(&svm, msr, MSR_FAULT, 0);
         assert_write(&svm, msr, 0x1000, MSR_FAULT, 0);
     }
@@ -125,10 +129,15 @@ static void test_svm_is_off_and_locked(void **state)
 
 static void test_vmx_is_off_and_locked(void **state)
 {
-    const struct msr_context vmx = vmx_context();
+    struct msr_context vmx = vmx_context();
 
     (void)state;
     assert_read(&vmx, FEATURE_CONTROL, MSR_ANSWER, 1);
+    /* VMX, SENTER; and what else the firmware has allowed: SGX, local machine checks. */
+    vmx.feature_control = 0xff07;
+    assert_read(&vmx, FEATURE_CONTROL, MSR_ANSWER, 1);
+    vmx.feature_control = 0x160005;
+    assert_read(&vmx, FEATURE_CONTROL, MSR_ANSWER, 0x160001);
     assert_write(&vmx, FEATURE_CONTROL, 5, MSR_FAULT, 0);
     for (uint32_t msr = 0x480; msr <= 0x493; msr++) {
         assert_read(&vmx, msr, MSR_FAULT, 0);
@@ -136,11 +145,15 @@ static void test_vmx_is_off_and_locked(void **state)
     }
 }
 
-/* PEBS, Intel PT, debug store, hardware feedback: the processor writes where these say, around EPT or to Berth's. */
+/*
+ * PEBS, Intel PT, debug store, hardware feedback, remote actions: the processor writes where these say, around EPT or
+ * to Berth's.
+ */
 static bool writes_by_itself(uint32_t msr)
 {
     return msr == 0x3f1 || msr == 0x560 || msr == 0x561 || (msr >= 0x570 && msr <= 0x572) ||
-           (msr >= 0x580 && msr <= 0x587) || msr == 0x600 || msr == 0x17d0 || msr == 0x17d1;
+           (msr >= 0x580 && msr <= 0x587) || msr == 0x600 || msr == 0x17d0 || msr == 0x17d1 ||
+           (msr >= 0xed && msr <= 0xf0);
 }
 
 static void test_the_processor_writes_nowhere_by_itself(void **state)
@@ -154,6 +167,36 @@ static void test_the_processor_writes_nowhere_by_itself(void **state)
             assert_write(&vmx, msr, 0x100000, MSR_FAULT, 0);
         }
     }
+}
+
+/* Inside VMX nobody knows what it would do: SDM volume 3C, section 32.4. */
+static void test_microcode_is_not_loaded_inside_vmx(void **state)
+{
+    const struct msr_context vmx = vmx_context();
+
+    (void)state;
+    assert_write(&vmx, MICROCODE, 0xffff888000000030, MSR_DROP, 0);
+}
+
+/* The memory that the nested tables leave out would have further addresses. */
+static void test_no_address_gets_another_meaning(void **state)
+{
+    const struct msr_context vmx = vmx_context();
+    struct msr_context context = svm;
+
+    (void)state;
+    assert_write(&vmx, TME_ACTIVATE, 3, MSR_FAULT, 0);
+    context.system_config = 0x740000;
+    for (unsigned int bit = 0; bit < 64; bit++) {
+        const uint64_t next = 0x740000 ^ 1ULL << bit;
+        const bool is_type = bit >= 18 && bit <= 22;
+
+        assert_write(&context, SYSTEM_CONFIG, next, is_type ? MSR_DO : MSR_FAULT,
+                     is_type ? next : 0);
+    }
+    context.system_config |= 1 << 23; /* on before Berth came */
+    assert_write(&context, SYSTEM_CONFIG, 0xf40000, MSR_DO, 0xf40000);
+    assert_write(&context, SYSTEM_CONFIG, 0x740000, MSR_FAULT, 0);
 }
 
 /* SDM volume 3A, figure 11-27; from a mode into itself is no change. */
@@ -181,6 +224,19 @@ static void test_the_apic_changes_its_mode_as_it_can(void **state)
             }
         }
     }
+}
+
+/* Where the firmware has locked it, the processor answers with #GP: Berth would, too, if it tried. */
+static void test_x2apic_mode_may_have_to_stay(void **state)
+{
+    struct msr_context context = vmx_context();
+
+    (void)state;
+    context.x2apic_stays = true;
+    assert_write(&context, APIC_BASE, PAGE | DISABLED, MSR_DO, PAGE | DISABLED);
+    context.apic_base = PAGE | X2APIC;
+    assert_write(&context, APIC_BASE, PAGE | DISABLED, MSR_FAULT, 0);
+    assert_write(&context, APIC_BASE, PAGE | X2APIC, MSR_DO, PAGE | X2APIC);
 }
 
 static void test_the_apic_stays_where_it_is(void **state)
@@ -260,7 +316,8 @@ static void test_svms_bitmap(void **state)
 {
     static const struct expected rows[] = {
         {APIC_BASE, false, true}, {X2APIC_COMMAND, false, true}, {EFER, true, true},
-        {VM_CR, true, true},      {VM_HSAVE_PA, true, true},     {SVM_KEY, true, true},
+        {VM_CR, true, true},      {SMM_CTL, true, true},         {VM_HSAVE_PA, true, true},
+        {SVM_KEY, true, true},    {SYSTEM_CONFIG, false, true},
     };
     static const uint32_t starts[] = {0, 0xc0000000, 0xc0010000};
     uint8_t map[MSR_BITMAP_SVM_BYTES];
@@ -288,11 +345,12 @@ static void test_vmxs_bitmap(void **state)
     msr_bitmap_vmx(map);
     for (uint32_t i = 0; i < 2 * 0x2000; i++) {
         const uint32_t msr = starts[i / 0x2000] + i % 0x2000;
+        const bool write = msr == APIC_BASE || msr == MICROCODE || msr == TME_ACTIVATE;
         const bool both =
             msr == FEATURE_CONTROL || (msr >= 0x480 && msr <= 0x493) || writes_by_itself(msr);
 
         assert_int_equal(bit_at(map, i), both);
-        assert_int_equal(bit_at(map, i + 0x4000), both || msr == APIC_BASE);
+        assert_int_equal(bit_at(map, i + 0x4000), both || write);
     }
 }
 
@@ -305,6 +363,9 @@ int main(void)
         cmocka_unit_test(test_svm_is_off_and_locked),
         cmocka_unit_test(test_vmx_is_off_and_locked),
         cmocka_unit_test(test_the_processor_writes_nowhere_by_itself),
+        cmocka_unit_test(test_microcode_is_not_loaded_inside_vmx),
+        cmocka_unit_test(test_no_address_gets_another_meaning),
+        cmocka_unit_test(test_x2apic_mode_may_have_to_stay),
         cmocka_unit_test(test_the_apic_changes_its_mode_as_it_can),
         cmocka_unit_test(test_the_apic_stays_where_it_is),
         cmocka_unit_test(test_the_first_processor_remains_it),

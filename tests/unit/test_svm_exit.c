@@ -81,11 +81,23 @@ static void test_an_event_that_was_under_way_comes_first(void **state)
     assert_int_equal(svm_event_next(timer & ~SVM_EVENT_VALID, undefined), undefined);
 }
 
+/* In real mode nothing is pushed beside the return address. */
+static void test_an_exception_has_an_error_code_in_protected_mode_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(svm_exception(13, true, 0x80000011), 0x80000b0d);
+    assert_int_equal(svm_exception(13, true, 0x11), 0x80000b0d);
+    assert_int_equal(svm_exception(13, true, 0x60000010), 0x8000030d);
+    assert_int_equal(svm_exception(6, false, 0x80000011), 0x80000306);
+    assert_int_equal(svm_exception(1, false, 0x10), 0x80000301);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_four_exits_are_instructions_that_are_done),
         cmocka_unit_test(test_each_bit_of_an_error_code),
+        cmocka_unit_test(test_an_exception_has_an_error_code_in_protected_mode_alone),
         cmocka_unit_test(test_an_event_that_was_under_way_comes_first),
     };
 

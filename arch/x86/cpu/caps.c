@@ -3,13 +3,10 @@
  */
 #include "caps.h"
 
+#include "control.h"
 #include "instructions.h"
+#include "x86/hidden.h"
 #include "x86/registers.h"
-
-/* SDM volume 3A, section 4.1.4: without leaf 0x80000008 a processor with PAE has 36 bits. */
-#define PHYSICAL_BITS_WITHOUT_LEAF 36
-/* SDM volume 3A, section 4.5: the most that four-level paging can hold. */
-#define PHYSICAL_BITS_MAX 52
 
 /* Asked of PAT itself: whoever set it, or refused to. */
 static bool pat_combines_writes(void)
@@ -19,18 +16,38 @@ static bool pat_combines_writes(void)
     return has_pat && (msr_read(MSR_PAT) >> PAT_4_SHIFT & PAT_TYPE_MASK) == PAT_TYPE_COMBINING;
 }
 
+static struct cpuid_leaf leaf_if_there(uint32_t leaf)
+{
+    const struct cpuid_leaf nothing = {0, 0, 0, 0};
+
+    return cpuid(leaf & CPUID_EXT_MAX).eax >= leaf ? cpuid(leaf) : nothing;
+}
+
+/* The MSRs are there when CPUID speaks of what they are for. */
+static struct address_words address_words_read(void)
+{
+    const struct cpuid_leaf encryption = leaf_if_there(CPUID_EXT_ENCRYPTION);
+    struct address_words words = {
+        .addresses_eax = leaf_if_there(CPUID_EXT_ADDRESS).eax,
+        .encryption_eax = encryption.eax,
+        .encryption_ebx = encryption.ebx,
+    };
+
+    if ((encryption.eax & ENCRYPTION_IS_THERE) != 0) {
+        words.system_config = msr_read(MSR_SYSTEM_CONFIG);
+    }
+    if ((leaf_if_there(CPUID_STRUCTURED).ecx >> CPUID_TME_BIT & 1) != 0) {
+        words.tme_activate = msr_read(MSR_TME_ACTIVATE);
+    }
+    return words;
+}
+
 struct cpu_caps cpu_caps_read(void)
 {
-    struct cpu_caps caps = {.physical_bits = PHYSICAL_BITS_WITHOUT_LEAF,
+    const struct address_words words = address_words_read();
+    struct cpu_caps caps = {.physical_bits = physical_address_bits(&words),
                             .combines_writes = pat_combines_writes()};
 
-    if (cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_ADDRESS) {
-        unsigned int bits = cpuid(CPUID_EXT_ADDRESS).eax & CPUID_EXT_ADDRESS_BITS;
-
-        if (bits >= 32 && bits <= PHYSICAL_BITS_MAX) {
-            caps.physical_bits = bits;
-        }
-    }
     if (cpuid(CPUID_EXT_MAX).eax >= CPUID_EXT_FEATURE) {
         caps.has_1gib_pages = (cpuid(CPUID_EXT_FEATURE).edx >> CPUID_EXT_1GIB_BIT & 1) != 0;
         caps.has_nx = (cpuid(CPUID_EXT_FEATURE).edx >> CPUID_EXT_NX_BIT & 1) != 0;

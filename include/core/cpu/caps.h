@@ -6,8 +6,7 @@
 #include <stdbool.h>
 
 struct cpu_caps {
-    unsigned int physical_bits; /* width of a physical address: CPUID 0x80000008 EAX, 36 where it is
-                                   not told */
+    unsigned int physical_bits; /* width of a physical address: physical_address_bits() */
     bool has_1gib_pages;        /* CPUID 0x80000001 EDX bit 26 */
     bool combines_writes;       /* the PAT in force has what PTE_WRITE_COMBINING means */
     bool has_nx;                /* CPUID 0x80000001 EDX bit 20 */

@@ -61,6 +61,8 @@ struct vcpu {
 
     struct start_word start; /* SVM, where the guest's messages to others go by way of Berth */
     uint64_t started_tsc;    /* VMX: when the last start-up message came */
+    uint64_t
+        xcr0_bits; /* VMX: that the processor had before the guest, which can cut CPUID short */
     /* As the guest set its APIC's logical destination and model. */
     uint32_t logical_id;
     bool cluster_model;

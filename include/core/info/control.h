@@ -1,6 +1,6 @@
 /*
  * What the control registers, EFER and PAT of every processor are to hold: chosen by what CPUID says, never by what
- * firmware or loader left in them.
+ * firmware or loader left in them. And how wide its addresses are.
  */
 #ifndef INFO_CONTROL_H
 #define INFO_CONTROL_H
@@ -28,5 +28,23 @@ struct control_state {
  *          section 3.1
  */
 struct control_state control_wanted(const struct cpu_features *features);
+
+/* What decides how many bits of an address are memory's; 0 for a leaf or an MSR that a processor does not have. */
+struct address_words {
+    uint32_t addresses_eax;  /* CPUID leaf 0x80000008 */
+    uint32_t encryption_eax; /* leaf 0x8000001f: AMD's memory encryption */
+    uint32_t encryption_ebx;
+    uint64_t system_config; /* AMD: says whether that is on */
+    uint64_t tme_activate;  /* Intel's memory encryption with several keys */
+};
+
+/*
+ * The width of a physical address: 32 to 52. Where memory is encrypted by keys that are chosen by upper bits of the
+ * address, these are not counted: they are the same memory once more.
+ *
+ * Source:  Intel SDM volume 3A, section 4.1.4, volume 4, table 2-2 (IA32_TME_ACTIVATE); AMD APM volume 2, section
+ *          7.10.1
+ */
+unsigned int physical_address_bits(const struct address_words *words);
 
 #endif

@@ -14,7 +14,7 @@ enum ipi_kind {
     IPI_INIT,
     IPI_START,
     IPI_NOTHING, /* INIT level de-assert: no processor of today heeds it */
-    IPI_REFUSED, /* reserved bits in x2APIC mode: #GP */
+    IPI_REFUSED, /* what is reserved in x2APIC mode: #GP */
 };
 
 enum ipi_target { IPI_TO_ONE, IPI_TO_SELF, IPI_TO_ALL, IPI_TO_OTHERS };

@@ -5,6 +5,7 @@
 #ifndef POLICY_MSR_FILTER_H
 #define POLICY_MSR_FILTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum msr_maker { MSR_OF_SVM, MSR_OF_VMX };
@@ -12,11 +13,14 @@ enum msr_maker { MSR_OF_SVM, MSR_OF_VMX };
 /* What the decisions depend on. */
 struct msr_context {
     enum msr_maker maker;
-    uint64_t efer;         /* the guest's */
-    uint64_t efer_allowed; /* bits that this processor has and the guest may set; SVME never */
-    uint64_t cr0;          /* the guest's */
-    uint64_t apic_base;    /* the MSR's value now */
-    unsigned int x2apic;   /* 1: the processor has x2APIC mode */
+    uint64_t efer;          /* the guest's */
+    uint64_t efer_allowed;  /* bits that this processor has and the guest may set; SVME never */
+    uint64_t cr0;           /* the guest's */
+    uint64_t apic_base;     /* the MSR's value now */
+    unsigned int x2apic;    /* 1: the processor has x2APIC mode */
+    bool x2apic_stays;      /* whoever is in that mode cannot leave it: the firmware wants it so */
+    uint64_t system_config; /* MSR_OF_SVM: as it was at the start */
+    uint64_t feature_control; /* MSR_OF_VMX: the same */
 };
 
 enum msr_action {

@@ -22,6 +22,9 @@ enum insn_operation svm_operation_of(uint64_t exit_code, uint64_t exit_info_1);
  */
 enum nested_access svm_access_of(uint64_t error_code, bool is_event);
 
+/* The event for an exception; without protected mode none has an error code, else it is 0. */
+uint64_t svm_exception(uint8_t vector, bool has_error_code, uint64_t cr0);
+
 /*
  * The event to deliver behind an exit: one that was being delivered when the exit came is delivered again, whatever
  * else there is. Not so software interrupts: the guest is still at their instruction.

@@ -21,6 +21,8 @@ struct vmx_controls {
     uint32_t entry; /* without ENTRY_LONG_MODE, which follows the guest's mode */
     /* Bits that are 1 whatever the guest writes there. */
     uint64_t cr0_kept, cr4_kept;
+    /* Of what XSAVES and XRSTORS save and load: what leads to an exit. */
+    uint64_t xss_exiting;
 };
 
 /* What keeps a guest from running, the plainest first. */

@@ -30,7 +30,10 @@ uint32_t vmx_event_again(uint64_t vectoring);
 bool vmx_event_has_error_code(uint32_t event);
 bool vmx_event_has_instruction(uint32_t event);
 
-/* An instruction of VMX, SMX or TDX: the guest has none of them. Source: appendix C. */
+/*
+ * An instruction of VMX, SMX or TDX, of which the guest has none; or XSAVES or XRSTORS of what it has not (xss_exiting
+ * in vmx_controls.h). Source: appendix C.
+ */
 bool vmx_reason_is_hidden(uint32_t basic_reason);
 
 #endif

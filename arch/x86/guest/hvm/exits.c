@@ -58,16 +58,14 @@ static uint32_t decoded_length(struct vcpu *vcpu, enum insn_operation wanted)
 static NOINLINE const uint8_t *code_find(struct vcpu *vcpu, uint64_t page_va)
 {
     const struct guest_state *const guest = &vcpu->state;
+    const uint8_t *page = NULL;
     uint64_t pa;
 
-    vcpu->code.page = NULL;
     if (guest_translate(&vcpu->memory, guest, page_va, &pa)) {
-        const uint8_t *const page = guest_memory_at(&vcpu->memory, pa, PAGE_BYTES);
-
-        vcpu->code =
-            (struct vcpu_code){page_va, guest->cr0, guest->cr3, guest->cr4, guest->efer, page};
+        page = guest_memory_at(&vcpu->memory, pa, PAGE_BYTES);
     }
-    return vcpu->code.page;
+    vcpu->code = (struct vcpu_code){page_va, guest->cr0, guest->cr3, guest->cr4, guest->efer, page};
+    return page;
 }
 
 /*
@@ -179,7 +177,7 @@ enum hvm_answer hvm_msr_write(struct vcpu *vcpu)
 static int64_t call_log(struct vcpu *vcpu, uint64_t pa, uint64_t bytes)
 {
     char text[HYPERCALL_LOG_MOST + 1];
-    const char *guest_text;
+    const volatile char *guest_text; /* each byte is read once, whatever the guest does meanwhile */
 
     if (bytes == 0 || bytes > HYPERCALL_LOG_MOST) {
         return HYPERCALL_BAD_SIZE;

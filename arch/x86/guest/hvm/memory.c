@@ -8,6 +8,7 @@
  */
 #include "hvm.h"
 
+#include "abi/amd_iommu.h"
 #include "abi/vmx.h"
 #include "apic.h"
 #include "compiler.h"

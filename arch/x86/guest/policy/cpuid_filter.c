@@ -44,6 +44,8 @@ static struct cpuid_leaf extended_leaf(uint32_t leaf, struct cpuid_leaf told)
         told.ebx &= ~(1u << CPUID_EXT_SMCA_BIT);
         break;
     case CPUID_EXT_SVM_FEATURES:
+    case CPUID_EXT_ENCRYPTION:
+    case CPUID_EXT_KEYS:
         told = (struct cpuid_leaf){0, 0, 0, 0};
         break;
     default:
@@ -72,6 +74,13 @@ static struct cpuid_leaf basic_leaf(uint32_t leaf, uint32_t subleaf, struct cpui
             told.ecx = follow(told.ecx, CPUID_OSPKE_BIT, cr4 & CR4_PKE);
         } else if (subleaf == 1) {
             told.eax &= ~(1u << CPUID_MSRLIST_BIT);
+        }
+        break;
+    case CPUID_XSTATE:
+        if (subleaf == 1) {
+            told.ecx &= ~(1u << XSTATE_TRACE_BIT);
+        } else if (subleaf == XSTATE_TRACE_BIT) {
+            told = (struct cpuid_leaf){0, 0, 0, 0};
         }
         break;
     case CPUID_TRACE:

@@ -5,7 +5,8 @@
 
 static enum ipi_kind kind_of(uint32_t command, bool x2apic)
 {
-    if (x2apic && (command & X2APIC_COMMAND_RESERVED)) {
+    if (x2apic && ((command & X2APIC_COMMAND_RESERVED) ||
+                   (command & APIC_COMMAND_KIND) == APIC_REMOTE_READ)) {
         return IPI_REFUSED;
     }
     switch (command & APIC_COMMAND_KIND) {

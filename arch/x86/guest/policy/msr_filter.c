@@ -17,6 +17,8 @@ enum rule {
     IS_FEATURE_CONTROL,
     IS_APIC_BASE,
     IS_COMMAND, /* x2APIC's interrupt command */
+    IS_SYSTEM_CONFIG,
+    DROPS, /* a write: nothing happens */
 };
 
 static const struct msr_rule {
@@ -24,8 +26,12 @@ static const struct msr_rule {
     bool svm, vmx; /* with which maker it holds */
     uint8_t read, write;
 } rules[] = {
+    {MSR_EFER, MSR_EFER, true, false, IS_EFER, IS_EFER},
     {MSR_X2APIC(APIC_COMMAND), MSR_X2APIC(APIC_COMMAND), true, false, PASSES, IS_COMMAND},
     {MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, false, true, IS_FEATURE_CONTROL, FAULTS},
+    {MSR_MICROCODE, MSR_MICROCODE, false, true, PASSES, DROPS},
+    {MSR_REMOTE_CONTROL, MSR_REMOTE_INFO, false, true, FAULTS, FAULTS},
+    {MSR_TME_ACTIVATE, MSR_TME_ACTIVATE, false, true, PASSES, FAULTS},
     {MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, false, true, FAULTS, FAULTS},
     {MSR_PEBS_ENABLE, MSR_PEBS_ENABLE, false, true, FAULTS, FAULTS},
     {MSR_TRACE_OUTPUT, MSR_TRACE_OUTPUT + 1, false, true, FAULTS, FAULTS},
@@ -34,9 +40,9 @@ static const struct msr_rule {
     {MSR_DS_AREA, MSR_DS_AREA, false, true, FAULTS, FAULTS},
     {MSR_FEEDBACK_POINTER, MSR_FEEDBACK_CONFIG, false, true, FAULTS, FAULTS},
     {MSR_APIC_BASE, MSR_APIC_BASE, true, true, PASSES, IS_APIC_BASE},
-    {MSR_EFER, MSR_EFER, true, false, IS_EFER, IS_EFER},
     {MSR_VM_CR, MSR_VM_CR, true, false, IS_VM_CR, IS_VM_CR},
-    {MSR_VM_HSAVE_PA, MSR_SVM_KEY, true, false, FAULTS, FAULTS},
+    {MSR_SMM_CTL, MSR_SVM_KEY, true, false, FAULTS, FAULTS},
+    {MSR_SYSTEM_CONFIG, MSR_SYSTEM_CONFIG, true, false, PASSES, IS_SYSTEM_CONFIG},
 };
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
@@ -74,12 +80,12 @@ static struct msr_decision efer_write(uint64_t value, const struct msr_context *
 }
 
 /* SDM volume 3A, figure 11-27: how an APIC gets from one mode into another. */
-static bool apic_mode_follows(uint64_t now, uint64_t next, bool x2apic)
+static bool apic_mode_follows(uint64_t now, uint64_t next, const struct msr_context *context)
 {
     if (!(next & APIC_BASE_X2APIC)) {
-        return !(now & APIC_BASE_X2APIC) || !(next & APIC_BASE_ENABLED);
+        return !(now & APIC_BASE_X2APIC) || (!(next & APIC_BASE_ENABLED) && !context->x2apic_stays);
     }
-    return x2apic && (next & APIC_BASE_ENABLED) && (now & APIC_BASE_ENABLED);
+    return context->x2apic && (next & APIC_BASE_ENABLED) && (now & APIC_BASE_ENABLED);
 }
 
 /* The page stays where it is: Berth sends messages through it, and what lies elsewhere is not the guest's to hide. */
@@ -89,10 +95,19 @@ static struct msr_decision apic_base_write(uint64_t value, const struct msr_cont
     const uint64_t now = context->apic_base;
 
     if (((value ^ now) & ~(mode | APIC_BASE_FIRST_PROCESSOR)) ||
-        !apic_mode_follows(now, value, context->x2apic)) {
+        !apic_mode_follows(now, value, context)) {
         return fault();
     }
     return (struct msr_decision){MSR_DO, (now & ~mode) | (value & mode)};
+}
+
+/* Whether addresses have a bit for encryption, and the like, stays as the nested tables were built for. */
+static struct msr_decision system_config_write(uint64_t value, const struct msr_context *context)
+{
+    if ((value ^ context->system_config) & ~(uint64_t)SYSTEM_CONFIG_TYPES) {
+        return fault();
+    }
+    return (struct msr_decision){MSR_DO, value};
 }
 
 static struct msr_decision command_write(uint64_t value, const struct msr_context *context)
@@ -113,7 +128,9 @@ struct msr_decision msr_read_decide(uint32_t msr, const struct msr_context *cont
     case IS_VM_CR:
         return (struct msr_decision){MSR_ANSWER, VM_CR_SVM_OFF | VM_CR_LOCK};
     case IS_FEATURE_CONTROL:
-        return (struct msr_decision){MSR_ANSWER, FEATURE_CONTROL_LOCKED};
+        return (struct msr_decision){
+            MSR_ANSWER, (context->feature_control & ~(uint64_t)FEATURE_CONTROL_VIRTUAL) |
+                            FEATURE_CONTROL_LOCKED};
     default:
         return fault();
     }
@@ -129,8 +146,12 @@ struct msr_decision msr_write_decide(uint32_t msr, uint64_t value,
         return efer_write(value, context);
     case IS_APIC_BASE:
         return apic_base_write(value, context);
+    case IS_SYSTEM_CONFIG:
+        return system_config_write(value, context);
     case IS_VM_CR:
         return value & ~(uint64_t)VM_CR_DEFINED ? fault() : (struct msr_decision){MSR_DROP, 0};
+    case DROPS:
+        return (struct msr_decision){MSR_DROP, 0};
     default:
         return fault();
     }

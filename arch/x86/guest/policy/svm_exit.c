@@ -3,6 +3,7 @@
 
 #include "abi/svm.h"
 #include "x86/paging.h"
+#include "x86/registers.h"
 #include "x86/vectors.h"
 
 enum insn_operation svm_operation_of(uint64_t exit_code, uint64_t exit_info_1)
@@ -29,6 +30,13 @@ enum nested_access svm_access_of(uint64_t error_code, bool is_event)
         return NESTED_EXECUTE;
     }
     return (error_code & PF_WRITE) != 0 ? NESTED_WRITE : NESTED_READ;
+}
+
+uint64_t svm_exception(uint8_t vector, bool has_error_code, uint64_t cr0)
+{
+    const bool pushes = has_error_code && (cr0 & CR0_PE) != 0;
+
+    return SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | (pushes ? SVM_EVENT_ERROR : 0) | vector;
 }
 
 /* INT n, INT3 and INTO are instructions that have not been done, and are tried again by themselves. */

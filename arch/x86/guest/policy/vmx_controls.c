@@ -95,6 +95,8 @@ enum vmx_lack vmx_controls_choose(const struct vmx_capabilities *has, struct vmx
         .entry = adjusted(has->entry, ENTRY_NEEDED | ENTRY_WELCOME),
         .cr0_kept = has->cr0_fixed0 & ~CR0_OF_UNRESTRICTED,
         .cr4_kept = has->cr4_fixed0,
+        /* Intel PT writes to physical addresses that its MSRs name, and these are loaded past the bitmap of MSRs. */
+        .xss_exiting = UC(1) << XSTATE_TRACE_BIT,
     };
     return VMX_LACKS_NOTHING;
 }

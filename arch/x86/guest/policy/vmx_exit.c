@@ -39,6 +39,7 @@ bool vmx_reason_is_hidden(uint32_t basic_reason)
 {
     return basic_reason == EXIT_GETSEC || basic_reason == EXIT_INVEPT ||
            basic_reason == EXIT_INVVPID || basic_reason == EXIT_SEAMCALL ||
-           basic_reason == EXIT_TDCALL ||
+           basic_reason == EXIT_TDCALL || basic_reason == EXIT_XSAVES ||
+           basic_reason == EXIT_XRSTORS ||
            (basic_reason >= EXIT_VMCLEAR && basic_reason <= EXIT_VMXON);
 }

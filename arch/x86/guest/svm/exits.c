@@ -54,13 +54,21 @@ static void state_give(const struct vcpu *vcpu, struct vmcb *vmcb)
     vmcb->rflags = state->rflags;
 }
 
+/* Apart, because nearly no exit comes here. */
+static NOINLINE void step_finish(struct vmcb *vmcb)
+{
+    if ((msr_read(MSR_DEBUG_CONTROL) & DEBUGCTL_BRANCH) == 0) {
+        vmcb->dr6 |= DR6_STEP;
+        vmcb->event = svm_exception(VECTOR_DB, false, vmcb->cr0);
+    }
+}
+
 /* The instruction that caused the exit is done: traps that it would have caused come now. */
-static void finish(struct vmcb *vmcb, const struct guest_state *state)
+static inline void finish(struct vmcb *vmcb, const struct guest_state *state)
 {
     vmcb->interrupt_shadow = 0;
     if ((state->rflags & EFLAGS_TF) != 0) {
-        vmcb->dr6 |= DR6_STEP;
-        vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | VECTOR_DB;
+        step_finish(vmcb);
     }
 }
 
@@ -78,10 +86,20 @@ static enum hvm_answer instruction_do(struct vcpu *vcpu, enum insn_operation ope
     }
 }
 
+/* Some processors say where the next instruction is: APM volume 2, section 15.7.1. 0: this is none of them. */
+static inline uint32_t instruction_length(struct vcpu *vcpu, const struct vmcb *vmcb,
+                                          enum insn_operation operation)
+{
+    if (__builtin_expect(vmcb->next_rip == 0, 1)) {
+        return hvm_instruction(vcpu, operation);
+    }
+    return (uint32_t)(vmcb->next_rip - vcpu->state.rip);
+}
+
 static enum hvm_answer instruction_exit(struct vcpu *vcpu, struct vmcb *vmcb,
                                         enum insn_operation operation)
 {
-    const uint32_t length = hvm_instruction(vcpu, operation);
+    const uint32_t length = instruction_length(vcpu, vmcb, operation);
     enum hvm_answer answer;
 
     if (length == 0) {
@@ -201,10 +219,9 @@ static enum hvm_answer exit_answer(struct vcpu *vcpu, struct vmcb *vmcb)
 /* What the guest gets with the next entry. */
 static void exit_finish(struct vmcb *vmcb, enum hvm_answer answer)
 {
-    if (answer == HVM_UD) {
-        vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | VECTOR_UD;
-    } else if (answer == HVM_GP) {
-        vmcb->event = SVM_EVENT_VALID | SVM_EVENT_EXCEPTION | SVM_EVENT_ERROR | VECTOR_GP;
+    if (answer == HVM_UD || answer == HVM_GP) {
+        vmcb->event =
+            svm_exception(answer == HVM_GP ? VECTOR_GP : VECTOR_UD, answer == HVM_GP, vmcb->cr0);
     }
     if ((vmcb->exit_interrupt & SVM_EVENT_VALID) != 0) {
         vmcb->event = svm_event_next(vmcb->exit_interrupt, vmcb->event);

@@ -19,6 +19,10 @@
 #include "x86/registers.h"
 #include "x86/segments.h"
 
+/* As the processor was before the guest: that can change what CPUID says of it (AMD's PPR, MSRs 0xc0011002 and on). */
+static struct msr_context first_msrs;
+static uint64_t nested_control;
+
 INIT struct hvm_support svm_support(void)
 {
     struct hvm_support support = {.name = "SVM"};
@@ -39,7 +43,7 @@ INIT struct hvm_support svm_support(void)
 }
 
 /* Bits that a guest may set in EFER: those that CPUID tells of, but SVME. APM volume 2, section 3.1.7. */
-static uint64_t efer_allowed(void)
+static INIT uint64_t efer_allowed(void)
 {
     const struct cpuid_leaf features = cpuid(CPUID_EXT_FEATURE);
     const uint32_t addresses = cpuid(CPUID_EXT_ADDRESS).ebx;
@@ -67,6 +71,20 @@ static uint64_t efer_allowed(void)
         }
     }
     return allowed;
+}
+
+static INIT void features_keep(void)
+{
+    first_msrs = (struct msr_context){
+        .maker = MSR_OF_SVM,
+        .efer_allowed = efer_allowed(),
+        .x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1,
+        .system_config = msr_read(MSR_SYSTEM_CONFIG),
+    };
+    nested_control = SVM_NESTED_PAGING;
+    if ((cpuid(CPUID_EXT_SVM_FEATURES).edx & SVM_FEATURE_INVLPGB) != 0) {
+        nested_control |= SVM_NESTED_INVLPGB;
+    }
 }
 
 /* On each processor: what VMRUN wants, before it is used. */
@@ -99,19 +117,14 @@ static struct vmcb *vmcb_begin(struct vcpu *vcpu)
     vmcb->io_map_pa = hvm_shared_pages_pa() + MSR_BITMAP_SVM_BYTES;
     vmcb->asid = 1;
     vmcb->tlb_control = SVM_FLUSH_ALL;
-    vmcb->nested_control = SVM_NESTED_PAGING;
-    if ((cpuid(CPUID_EXT_SVM_FEATURES).edx & SVM_FEATURE_INVLPGB) != 0) {
-        vmcb->nested_control |= SVM_NESTED_INVLPGB;
-    }
+    vmcb->nested_control = nested_control;
     vmcb->nested_cr3 = hvm_nested_root_pa();
     vmcb->rflags = EFLAGS_MBS;
     vmcb->dr6 = DR6_INITIAL;
     vmcb->dr7 = DR7_INITIAL;
     vmcb->pat = msr_read(MSR_PAT);
     memset(vcpu->state.gpr, 0, sizeof(vcpu->state.gpr));
-    vcpu->msrs.maker = MSR_OF_SVM;
-    vcpu->msrs.efer_allowed = efer_allowed();
-    vcpu->msrs.x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1;
+    vcpu->msrs = first_msrs;
     return vmcb;
 }
 
@@ -182,6 +195,7 @@ INIT NORETURN void svm_start(const struct hvm_entry *entry)
 {
     struct vcpu *const first = hvm_vcpu(0);
 
+    features_keep();
     msr_bitmap_svm(hvm_shared_pages());
     memset((uint8_t *)hvm_shared_pages() + MSR_BITMAP_SVM_BYTES, 0, SVM_IO_MAP_BYTES);
     a20_ports((uint8_t *)hvm_shared_pages() + MSR_BITMAP_SVM_BYTES);

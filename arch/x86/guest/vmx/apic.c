@@ -62,17 +62,21 @@ void vmx_apic_reset(void)
     apic_write(page, APIC_SPURIOUS, APIC_SPURIOUS_RESET);
 }
 
-/* A message to oneself goes without the shorthand for that, which is not for NMIs: SDM volume 3A, table 10-3. */
+/*
+ * A message to oneself goes without the shorthand for that, which is not for NMIs: SDM volume 3A, table 10-3. The id
+ * is the one that the APIC has now; in its page it lies where a destination does.
+ */
 void vmx_nmi(void)
 {
-    const uint32_t id = this_processor()->apic_id;
     volatile uint32_t *page;
     uint32_t destination;
+    uint32_t id;
 
     if (!apic_is_on()) {
         return;
     }
     page = apic_page();
+    id = apic_read(page, APIC_ID);
     if (page == NULL) {
         msr_write(MSR_X2APIC(APIC_COMMAND),
                   (uint64_t)id << X2APIC_ID_SHIFT | APIC_NMI | APIC_ASSERT);
@@ -81,7 +85,7 @@ void vmx_nmi(void)
     /* The guest may be between its two writes. */
     apic_wait_sent(page);
     destination = apic_read(page, APIC_COMMAND_HIGH);
-    apic_write(page, APIC_COMMAND_HIGH, id << APIC_ID_SHIFT);
+    apic_write(page, APIC_COMMAND_HIGH, id);
     apic_write(page, APIC_COMMAND, APIC_NMI | APIC_ASSERT);
     apic_wait_sent(page);
     apic_write(page, APIC_COMMAND_HIGH, destination);

@@ -57,8 +57,8 @@ static void blocked_smi_forget(void)
     }
 }
 
-/* The instruction that caused the exit is done: traps that it would have caused come now. */
-static void finish(void)
+/* What holds interrupts or traps off for an instruction has had its instruction. */
+static void held_off_end(void)
 {
     const uint64_t held_off = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
@@ -66,9 +66,16 @@ static void finish(void)
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
                    held_off & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
     }
+}
+
+/* The instruction that caused the exit is done: traps that it would have caused come now. */
+static void finish(void)
+{
+    held_off_end();
     if ((vmcs_read(VMCS_GUEST_RFLAGS) & EFLAGS_TF) != 0 &&
         (vmcs_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BRANCH) == 0) {
-        vmcs_write(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_STEP);
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+                   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_STEP);
     }
 }
 
@@ -97,7 +104,10 @@ static void inject(unsigned int vector, bool has_error_code)
     vmcs_write(VMCS_ENTRY_EVENT, event);
 }
 
-/* An event that was being delivered when the exit came is delivered again. */
+/*
+ * An event that was being delivered when the exit came is delivered again. Its delivery ends what STI or MOV SS hold
+ * off; an entry that still finds it, and TF, refuses a state in which no trap is pending (section 26.3.1.5).
+ */
 static void vectoring_finish(uint32_t event, uint64_t qualification)
 {
     if (event == 0) {
@@ -114,6 +124,7 @@ static void vectoring_finish(uint32_t event, uint64_t qualification)
     if (vmx_event_has_instruction(event)) {
         vmcs_write(VMCS_ENTRY_INSTRUCTION_BYTES, vmcs_read(VMCS_EXIT_INSTRUCTION_BYTES));
     }
+    held_off_end();
     vmcs_write(VMCS_ENTRY_EVENT, event);
 }
 
@@ -166,12 +177,10 @@ static enum hvm_answer control_exit(struct vcpu *vcpu)
 static enum hvm_answer xsetbv_exit(struct vcpu *vcpu)
 {
     const uint64_t *const gpr = vcpu->state.gpr;
-    const struct cpuid_leaf state = cpuid(CPUID_XSTATE);
     const uint32_t low = (uint32_t)gpr[GPR_AX], high = (uint32_t)gpr[GPR_DX];
 
     vcpu->exits[VMEXIT_CONTROL]++;
-    if ((uint32_t)gpr[GPR_CX] != 0 ||
-        !xcr0_is_valid((uint64_t)high << 32 | low, (uint64_t)state.edx << 32 | state.eax)) {
+    if ((uint32_t)gpr[GPR_CX] != 0 || !xcr0_is_valid((uint64_t)high << 32 | low, vcpu->xcr0_bits)) {
         return HVM_GP;
     }
     asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(high) : "memory");

@@ -70,7 +70,7 @@ static INIT void controls_write(const struct vmx_controls *controls)
         vmcs_write(VMCS_VPID, OWN_VPID);
     }
     if ((controls->secondary & SECONDARY_XSAVES) != 0) {
-        vmcs_write(VMCS_XSS_EXITING, 0);
+        vmcs_write(VMCS_XSS_EXITING, controls->xss_exiting);
     }
     if ((controls->secondary & SECONDARY_PCONFIG) != 0) {
         vmcs_write(VMCS_PCONFIG_EXITING, 0);

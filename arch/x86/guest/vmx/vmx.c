@@ -10,6 +10,7 @@
 #include "msr_filter.h"
 #include "stop.h"
 #include "vmx_state.h"
+#include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
 #include "x86/segments.h"
@@ -18,8 +19,6 @@
 #define NATIVE_REMEDY "use dom0=native"
 
 extern const uint8_t idt_pointer_va[];
-
-static struct vmx_controls controls;
 
 static bool firmware_forbids(void)
 {
@@ -39,6 +38,7 @@ struct hvm_support vmx_support(void)
         support.remedy = "switch VMX (VT-x) on in the firmware's set-up, or use dom0=native";
     } else {
         const struct vmx_capabilities has = vmx_capabilities_read();
+        struct vmx_controls controls;
 
         support.why_not = vmx_lack_words(vmx_controls_choose(&has, &controls));
     }
@@ -74,16 +74,47 @@ failed:
 }
 
 /* Whoever used VMX before, a boot loader perhaps, may have left translations. */
-static void nested_forget(void)
+static void nested_forget(const struct vmx_controls *controls)
 {
     static const struct {
         uint64_t what, address;
     } all = {0, 0};
 
     asm volatile("invept %0, %1" : : "m"(all), "r"(INVEPT_ALL) : "cc", "memory");
-    if ((controls.secondary & SECONDARY_VPID) != 0) {
+    if ((controls->secondary & SECONDARY_VPID) != 0) {
         vpids_forget();
     }
+}
+
+/* Bits that XCR0 can have. */
+static uint64_t xcr0_bits(void)
+{
+    const struct cpuid_leaf state = cpuid(CPUID_VENDOR).eax >= CPUID_XSTATE
+                                        ? cpuid(CPUID_XSTATE)
+                                        : (struct cpuid_leaf){0, 0, 0, 0};
+
+    return (uint64_t)state.edx << 32 | state.eax;
+}
+
+/* The firmware can have locked the APIC's mode: SDM volume 4, table 2-2; each of these says that the next is there. */
+static bool x2apic_stays(void)
+{
+    return cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED &&
+           (cpuid(CPUID_STRUCTURED).edx >> CPUID_ARCH_CAPABILITIES_BIT & 1) != 0 &&
+           (msr_read(MSR_ARCH_CAPABILITIES) & ARCH_HAS_XAPIC_STATUS) != 0 &&
+           (msr_read(MSR_XAPIC_STATUS) & XAPIC_DISABLED) != 0;
+}
+
+/* As the processor is before the guest. */
+static void features_keep(struct vcpu *vcpu)
+{
+    vcpu->msrs = (struct msr_context){
+        .maker = MSR_OF_VMX,
+        .x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1,
+        .x2apic_stays = x2apic_stays(),
+        .feature_control = msr_read(MSR_FEATURE_CONTROL),
+    };
+    vcpu->xcr0_bits = xcr0_bits();
 }
 
 /* On each processor: VMX on, and a VMCS that is complete but for the guest's state. Returns the stack of exits. */
@@ -92,7 +123,13 @@ static uint64_t vmx_switch_on(struct vcpu *vcpu, uint64_t stack_top)
     const uint64_t stack = stack_top - VMX_STACK_BYTES;
     const uint32_t revision = (uint32_t)(msr_read(MSR_VMX_BASIC) & VMX_BASIC_REVISION);
     const uint64_t allowed = msr_read(MSR_FEATURE_CONTROL);
+    const struct vmx_capabilities has = vmx_capabilities_read();
+    struct vmx_controls controls;
+    const enum vmx_lack lack = vmx_controls_choose(&has, &controls);
 
+    if (lack != VMX_LACKS_NOTHING) {
+        refuse(vmx_lack_words(lack));
+    }
     if (firmware_forbids()) {
         refuse("the firmware has switched VMX off on this one alone");
     }
@@ -105,10 +142,9 @@ static uint64_t vmx_switch_on(struct vcpu *vcpu, uint64_t stack_top)
     memcpy(hvm_own_page(vcpu, VMX_PAGE_VMCS), &revision, sizeof(revision));
     vmx_on(vcpu->own_pa + VMX_PAGE_ON * PAGE_BYTES);
     vmcs_use(vcpu->own_pa + VMX_PAGE_VMCS * PAGE_BYTES);
-    nested_forget();
+    nested_forget(&controls);
     vmcs_begin(&controls, stack);
-    vcpu->msrs.maker = MSR_OF_VMX;
-    vcpu->msrs.x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1;
+    features_keep(vcpu);
     return stack;
 }
 
