@@ -8,7 +8,6 @@
  */
 #include "hvm.h"
 
-#include "abi/amd_iommu.h"
 #include "abi/vmx.h"
 #include "apic.h"
 #include "compiler.h"
