@@ -59,8 +59,9 @@ void boot_info_clear(struct boot_info *out)
     out->strings_used = 0;
 }
 
-struct status boot_info_add_string(struct boot_info *out, const char *text, size_t bytes,
-                                   const char **copy)
+/* `text` is `bytes` bytes without a NUL among them. */
+static struct status add_string(struct boot_info *out, const char *text, size_t bytes,
+                                const char **copy)
 {
     char *to = out->strings + out->strings_used;
 
@@ -80,7 +81,7 @@ struct status boot_info_add_string(struct boot_info *out, const char *text, size
 
 struct status boot_info_add_text(struct boot_info *out, const char *text, const char **copy)
 {
-    return boot_info_add_string(out, text, strlen(text), copy);
+    return add_string(out, text, strlen(text), copy);
 }
 
 struct status add_loader_range(struct boot_info *out, uint64_t base, uint64_t length, uint32_t type)
@@ -184,7 +185,7 @@ struct status boot_info_add_module(struct boot_info *out, uint64_t start, uint64
         while (name_at > 0 && path[name_at - 1] != '/') {
             name_at--;
         }
-        status = boot_info_add_string(out, path + name_at, path_bytes - name_at, &module.name);
+        status = add_string(out, path + name_at, path_bytes - name_at, &module.name);
         text = skip_word(path);
     }
     if (is_ok(status)) {

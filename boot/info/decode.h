@@ -15,7 +15,7 @@
  */
 const char *without_image_name(const char *text, const char *loader_name);
 
-/* As boot_info_add_string, of a string that has its NUL. */
+/* Keep a copy of a string. INFO_STRINGS_FULL when it does not fit. */
 struct status boot_info_add_text(struct boot_info *out, const char *text, const char **copy);
 
 /*

@@ -212,9 +212,6 @@ struct status pvh_decode(const struct physical_view *memory, uint64_t info_pa,
 /* For the decoders, and nobody else: boot_info as it is before anything is known, and additions to
  * it. */
 void boot_info_clear(struct boot_info *out);
-/* INFO_STRINGS_FULL when it does not fit. `text` is `bytes` bytes without a NUL among them. */
-struct status boot_info_add_string(struct boot_info *out, const char *text, size_t bytes,
-                                   const char **copy);
 /*
  * Beyond the limit the smallest pieces of RAM are dropped and counted, whatever the order; when
  * there is no RAM left to drop, it is INFO_TOO_MANY_RANGES.
