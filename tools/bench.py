@@ -330,19 +330,19 @@ def report(bench, kernel, functions):
     print(f"\nwith the console on (1G): {counted[0]:,} + {counted[1]:,} counted; "
           f"{logged[0]:,} + {logged[1]:,} in the time: line")
 
-    report_hvm(bench)
+    report_hvm(bench, kernel)
     report_userspace(bench, kernel)
 
 
-def report_hvm(bench):
-    print("\nunder dom0=hvm, from entry to the kernel's first instruction, console quiet")
-    print(f"{'RAM':>4} {'processors':>11} {'copies':>10} {'waits':>8} {'work':>9}  kept")
+def report_hvm(bench, kernel):
+    print(f"\nunder dom0=hvm, from entry to the kernel's first instruction, console quiet, {kernel} kernel")
+    print(f"{'RAM':>4} {'processors':>11} {'all':>10} {'copies':>10} {'waits':>8} {'work':>9}  kept")
     for memory, processors in [*((size, 1) for size in RAM_SIZES), ("1G", 8), ("64G", 8)]:
-        to_start, to_kernel, _ = bench.handover(memory, processors=processors, mode=HVM)
-        waits = bench.waits(memory, processors, mode=HVM)
-        kept = re.search(r"kept (\d+ KiB.*)", bench.boot_text("cloud", memory, processors, HVM))[1]
-        print(f"{memory:>4} {processors:>11} {to_kernel.moves:>10,} {waits:>8,} "
-              f"{to_start.work + to_kernel.work - waits:>9,}  {kept}", flush=True)
+        to_start, to_kernel, _ = bench.handover(memory, kernel, processors, HVM)
+        waits = bench.waits(memory, processors, kernel, HVM)
+        kept = re.search(r"kept (\d+ KiB.*)", bench.boot_text(kernel, memory, processors, HVM))[1]
+        print(f"{memory:>4} {processors:>11} {to_start.total + to_kernel.total:>10,} {to_kernel.moves:>10,} "
+              f"{waits:>8,} {to_start.work + to_kernel.work - waits:>9,}  {kept}", flush=True)
 
     print("\nBerth's instructions for one instruction of the guest's (tests/guests/cost):")
     for name, cost in bench.exit_costs()[0].items():
