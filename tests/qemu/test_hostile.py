@@ -72,7 +72,7 @@ def test_linux_lives_when_2_to_32_mib_is_taken(hostile):
 
 @pytest.mark.slow
 def test_linux_that_chooses_its_place_at_random_finds_no_taken_one(hostile):
-    """A good part of the memory is taken. Linux chooses by the firmware's map, and then uses what the other one says."""
+    """Much of the memory is taken. Linux chooses by the firmware's map, and then uses what the other one says."""
     hostile.memory = "1G"
     taken = [(start * MIB, (start + 128) * MIB) for start in (128, 384, 640)]
     hostile.lines = [f"take {RUNTIME_DATA} {span(*area)}" for area in taken]
