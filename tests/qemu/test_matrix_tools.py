@@ -1,4 +1,5 @@
 """The tools of the matrix, without a machine: page tables made by hand, maps as GRUB prints them, the axes."""
+import itertools
 import json
 import random
 import struct
@@ -226,6 +227,14 @@ def test_a_loader_that_is_not_there_is_in_no_case():
     some = ("grub-bios-mb2", "qemu-mb1")
     for cases in (axes.alone(some), axes.all_pairs(random.Random(1), some), axes.products(some)):
         assert {case["loader"] for case in cases} == set(some)
+
+
+def test_every_loader_runs_on_every_machine_that_it_can():
+    cases = axes.on_every_machine(LOADERS)
+    pairs = {(case["loader"], case["machine"]) for case in cases}
+    impossible = {(pair["loader"], pair["machine"]) for pair in results.impossible_pairs()}
+    assert pairs | impossible == set(itertools.product(LOADERS, axes.AXES["machine"])) and not pairs & impossible
+    assert {axes.name_of(case) for case in cases} <= {axes.name_of(case) for case in axes.products(LOADERS)}
 
 
 def test_a_name_gives_its_case_back():
