@@ -244,6 +244,14 @@ def test_a_name_gives_its_case_back():
         axes.case_of("cpu=Pentium")
 
 
+@pytest.mark.parametrize("group, name", [("slots-bios", "0x201000"), ("slots-efi", "0x80000000"), ("cost", "0x0"),
+                                         ("debian", "bios-0x1"), ("debian", "other-0x200000"), ("debian", "0x200000")])
+def test_an_address_that_is_no_slot_is_no_case(group, name):
+    with pytest.raises(ValueError):
+        slots.case_by_name(None, group, name)
+    assert slots.case_by_name(None, "debian", "bios-0x200000").name == "bios-0x200000"
+
+
 def test_every_rule_forbids_something_and_says_why():
     draw = random.Random(1)
     cases = [{axis: draw.choice(values) for axis, values in axes.AXES.items()} for _ in range(20000)]
