@@ -340,9 +340,10 @@ FIRMWARES_OWN = 4
 
 
 def back_in_firmware(outcome):
-    """One error, on COM1 twice where the firmware's console goes there too; then the caller goes on, with a status.
+    """One error, on COM1 and on the firmware's console, which goes there, too; then the caller goes on, with a status.
     Returns how many pages more are in use than before the program was loaded."""
-    assert len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
+    assert len(outcome.log.errors) == 2 and len(set(outcome.log.errors)) == 1, outcome.text[-2000:]
+    assert outcome.calls["OutputString"] >= 1
     assert outcome.status == RETURNED and "GUEST" not in outcome.text
     status, free = re.match(r"returned status=(0x\w+) .* free-pages-after=(\d+)", outcome.said("next: ")[0]).groups()
     assert int(status, 16) >> 63 == 1
