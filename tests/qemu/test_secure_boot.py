@@ -3,8 +3,10 @@
 OVMF's variables with the key "snakeoil" enrolled, which the Debian package ovmf brings along with its private half.
 """
 import pathlib
+import struct
 import subprocess
 import tempfile
+import uuid
 
 import peimage
 import pytest
@@ -78,10 +80,16 @@ def test_unsigned_unified_image_is_refused_by_the_firmware(case):
     firmware_refuses(case, {BOOT64: unified(case)})
 
 
-def test_image_signed_by_somebody_else_is_refused_by_the_firmware(case):
+def another_key(case):
+    """One that the firmware does not know, and its certificate."""
     key, certificate = case.folder / "other.key", case.folder / "other.pem"
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=somebody else", "-days", "3650",
         "-keyout", key, "-out", certificate)
+    return key, certificate
+
+
+def test_image_signed_by_somebody_else_is_refused_by_the_firmware(case):
+    key, certificate = another_key(case)
     firmware_refuses(case, {BOOT64: signed(case, key, unified(case), certificate)})
 
 
@@ -202,7 +210,7 @@ def test_make_sign(case, key):
     assert without_key.returncode != 0 and "give KEY= and CERT=" in without_key.stderr
 
 
-# --- shim between the firmware and the image ---------------------------------------------------------------------------
+# --- shim between the firmware and the image --------------------------------------------------------------------------
 
 SHIM = pathlib.Path("/usr/lib/shim/shimx64.efi")
 SECOND_STAGE = "EFI/BOOT/grubx64.efi"
@@ -252,3 +260,27 @@ def test_shim_wants_the_sbat_section(case, key):
     header = peimage.PeImage(image).section(".sbat").header_offset
     image[header:header + 8] = b".other\0\0"
     shim_refuses(case, key, signed(case, key, case.write("without-sbat.efi", image)))
+
+
+def signature_list(case, certificate):
+    """UEFI specification 2.10, section 32.4.1: EFI_SIGNATURE_LIST of one EFI_CERT_X509, whose owner is nobody."""
+    run("openssl", "x509", "-in", certificate, "-outform", "DER", "-out", case.folder / "other.der")
+    entry = bytes(16) + (case.folder / "other.der").read_bytes()
+    kind = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
+    return kind + struct.pack("<III", 28 + len(entry), 0, len(entry)) + entry
+
+
+def test_a_key_that_is_enrolled_with_shim_is_enough(case, key):
+    """As mokutil does it: the firmware knows shim's key alone."""
+    own, certificate = another_key(case)
+    starter = signed(case, key, built(case, "efi/hostile-x64.efi"), name="starter.efi")
+    files = {BOOT64: starter, "EFI/BOOT/NEXT.EFI": signed(case, key, SHIM, name="shim.efi"),
+             SECOND_STAGE: signed(case, own, unified(case), certificate), "hostile.txt": b"",
+             "mok.esl": signature_list(case, certificate)}
+    with secure_machine(case, files, name="not-enrolled") as vm:
+        vm.wait_for(SHIM_REFUSES, BOOT_SECONDS)
+        assert "(BERTH)" not in vm.text
+    with secure_machine(case, files | {"hostile.txt": b"enrol-key\n"}, name="enrolled") as vm:
+        report = wait_userspace(vm)
+        assert vm.wait_exit() == 0 and vm.log.errors == []
+    assert report.boot_params[SECURE_BOOT] == SECURE_BOOT_ENABLED
