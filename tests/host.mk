@@ -45,6 +45,9 @@ coverage: $(addprefix $(BUILD)/coverage/,$(UNIT_TESTS))
 S ?= 60
 T ?=
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+ifneq ($(filter-out $(FUZZ_TARGETS),$(T)),)
+$(error there is no fuzz target $(T): T= is one of $(FUZZ_TARGETS))
+endif
 FUZZ_CFLAGS := $(HOST_CFLAGS) -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzz/%.o,$(HOST_SOURCES))
 $(BUILD)/fuzz/%.c.o: %.c

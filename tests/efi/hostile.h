@@ -202,6 +202,8 @@ void next_load(enum next_source source);
 void next_options(const char *form, const char *text);
 /* Its EFI_LOADED_IMAGE_PROTOCOL tells of an image one page behind. */
 void next_is_another(void);
+/* The list of keys in mok.esl becomes shim's own: a shim as NEXT.EFI trusts them. */
+void next_enrol_key(void);
 void next_start(void) __attribute__((noreturn));
 /* Reads a file of the volume that this program came from; NULL if there is none. */
 void *read_file(const efi_char16 *name, efi_uint *bytes);

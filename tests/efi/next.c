@@ -57,6 +57,27 @@ void *read_file(const efi_char16 *name, efi_uint *bytes)
     return buffer;
 }
 
+/* Source: shim, MokVars.txt. What boot services alone can write is what an owner has put there. */
+void next_enrol_key(void)
+{
+    static const struct efi_guid shim_guid = {
+        0x605dab50, 0xe046, 0x4300, {0xab, 0xb6, 0x3d, 0xd8, 0x10, 0xdd, 0x8b, 0x23}};
+    efi_set_variable *set = efi_system->runtime_services->services[EFI_SET_VARIABLE];
+    efi_uint bytes;
+    const void *list = read_file(u"\\mok.esl", &bytes);
+    efi_status status;
+
+    if (list == NULL) {
+        give_up("there is no mok.esl");
+    }
+    status = set(u"MokList", &shim_guid, EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOT_SERVICES,
+                 bytes, list);
+    if (efi_failed(status)) {
+        give_up("SetVariable of MokList: %x", (uint64_t)status);
+    }
+    say("HOSTILE enrol-key: %d bytes", (uint64_t)bytes);
+}
+
 /* --- loading -------------------------------------------------------------------------------------- */
 static unsigned int node_bytes(const struct efi_device_path *node)
 {

@@ -23,6 +23,7 @@
  *   five-levels                               of page tables
  *   options FORM [TEXT]                       LoadOptions of NEXT.EFI
  *   another-image                             is told of where NEXT.EFI has been loaded
+ *   enrol-key                                 shim's list of keys is the file mok.esl
  *   checksum                                  code of the firmware's images
  *   cue                                       the lines below wait for NEXT.EFI's first GetTime
  */
@@ -214,6 +215,8 @@ static void do_line(char **words)
         do_options(words);
     } else if (is(verb, "another-image")) {
         next_is_another();
+    } else if (is(verb, "enrol-key")) {
+        next_enrol_key();
     } else if (is(verb, "checksum")) {
         checksum_begin();
     } else {

@@ -209,10 +209,19 @@ void *service_enter(struct service_frame *frame)
 }
 
 /* --- services that are answered here ------------------------------------------------------------ */
+/* Kinds of an operating system's own are allowed, and some firmware does not get over them. */
+static void check_type(const char *service, uint32_t type)
+{
+    if (rules_checked && type > EFI_CONVENTIONAL) {
+        violation("%s asks for memory of type %x", service, (uint64_t)type);
+    }
+}
+
 static efi_status allocate_pages(uint32_t how, uint32_t type, efi_uint pages, uint64_t *address)
 {
     efi_status status;
 
+    check_type("AllocatePages", type);
     if (how == EFI_ALLOCATE_ADDRESS && pages >= REFUSED_PAGES_MIN && pages <= REFUSED_PAGES_MAX &&
         refusals_left != 0) {
         refusals_left--;
@@ -241,8 +250,10 @@ static efi_status free_pages(uint64_t address, efi_uint pages)
 
 static efi_status allocate_pool(uint32_t type, efi_uint bytes, void **buffer)
 {
-    efi_status status = firmware.allocate_pool(type, bytes, buffer);
+    efi_status status;
 
+    check_type("AllocatePool", type);
+    status = firmware.allocate_pool(type, bytes, buffer);
     if (!efi_failed(status)) {
         uint64_t start = (uintptr_t)*buffer & -EFI_PAGE_BYTES;
         uint64_t end = ((uintptr_t)*buffer + bytes + EFI_PAGE_BYTES - 1) & -EFI_PAGE_BYTES;

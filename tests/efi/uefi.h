@@ -171,11 +171,16 @@ struct efi_boot_services {
 };
 _Static_assert(sizeof(struct efi_boot_services) == EFI_SIZE(376, 200), "EFI_BOOT_SERVICES");
 
-/* --- section 4.5, "EFI Runtime Services Table": nothing here is called --------------------------- */
+/* --- section 4.5, "EFI Runtime Services Table": of these SetVariable is called, section 8.2.3 ------ */
 struct efi_runtime_services {
     struct efi_table_header header;
     void *services[14];
 };
+#define EFI_SET_VARIABLE           8 /* in services[] */
+#define EFI_VARIABLE_NON_VOLATILE  1
+#define EFI_VARIABLE_BOOT_SERVICES 2
+typedef efi_status efi_set_variable(const efi_char16 *name, const struct efi_guid *vendor,
+                                    uint32_t attributes, efi_uint bytes, const void *data);
 _Static_assert(sizeof(struct efi_runtime_services) == EFI_SIZE(136, 80), "EFI_RUNTIME_SERVICES");
 
 /* --- section 12.4, "Simple Text Output Protocol" -------------------------------------------------- */

@@ -55,6 +55,7 @@ CAUGHT = {
     "text": ("exit 1 1 strict", "VIOLATION OutputString called from .* after a failed ExitBootServices"),
     "time": ("exit 1 1 strict", "VIOLATION GetTime called from .* after a failed ExitBootServices"),
     "early-canary": (TAKE_CANARY, "VIOLATION canary in the page at 0x4000000, type 0x4, is changed at Exit"),
+    "odd-type": ("rules", "VIOLATION AllocatePages asks for memory of type 0x80000001"),
     "free-page": ("watch", "VIOLATION a free page, at .*, has been written before GetMemoryMap is called"),
     "firmware-code": ("checksum", "VIOLATION the firmware's code in .* is changed"),
     "write-text": ("protect", "!!!! X64 Exception Type - 0E"),

@@ -1,4 +1,5 @@
 """The tools of the matrix, without a machine: page tables made by hand, maps as GRUB prints them, the axes."""
+import itertools
 import json
 import random
 import struct
@@ -228,11 +229,27 @@ def test_a_loader_that_is_not_there_is_in_no_case():
         assert {case["loader"] for case in cases} == set(some)
 
 
+def test_every_loader_runs_on_every_machine_that_it_can():
+    cases = axes.on_every_machine(LOADERS)
+    pairs = {(case["loader"], case["machine"]) for case in cases}
+    impossible = {(pair["loader"], pair["machine"]) for pair in results.impossible_pairs()}
+    assert pairs | impossible == set(itertools.product(LOADERS, axes.AXES["machine"])) and not pairs & impossible
+    assert {axes.name_of(case) for case in cases} <= {axes.name_of(case) for case in axes.products(LOADERS)}
+
+
 def test_a_name_gives_its_case_back():
     for case in axes.products(LOADERS):
         assert axes.case_of(axes.name_of(case)) == case
     with pytest.raises(ValueError, match="cpu=Pentium"):
         axes.case_of("cpu=Pentium")
+
+
+@pytest.mark.parametrize("group, name", [("slots-bios", "0x201000"), ("slots-efi", "0x80000000"), ("cost", "0x0"),
+                                         ("debian", "bios-0x1"), ("debian", "other-0x200000"), ("debian", "0x200000")])
+def test_an_address_that_is_no_slot_is_no_case(group, name):
+    with pytest.raises(ValueError):
+        slots.case_by_name(None, group, name)
+    assert slots.case_by_name(None, "debian", "bios-0x200000").name == "bios-0x200000"
 
 
 def test_every_rule_forbids_something_and_says_why():

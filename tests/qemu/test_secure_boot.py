@@ -2,8 +2,11 @@
 
 OVMF's variables with the key "snakeoil" enrolled, which the Debian package ovmf brings along with its private half.
 """
+import pathlib
+import struct
 import subprocess
 import tempfile
+import uuid
 
 import peimage
 import pytest
@@ -77,10 +80,16 @@ def test_unsigned_unified_image_is_refused_by_the_firmware(case):
     firmware_refuses(case, {BOOT64: unified(case)})
 
 
-def test_image_signed_by_somebody_else_is_refused_by_the_firmware(case):
+def another_key(case):
+    """One that the firmware does not know, and its certificate."""
     key, certificate = case.folder / "other.key", case.folder / "other.pem"
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=somebody else", "-days", "3650",
         "-keyout", key, "-out", certificate)
+    return key, certificate
+
+
+def test_image_signed_by_somebody_else_is_refused_by_the_firmware(case):
+    key, certificate = another_key(case)
     firmware_refuses(case, {BOOT64: signed(case, key, unified(case), certificate)})
 
 
@@ -199,3 +208,79 @@ def test_make_sign(case, key):
     assert "image signature issuers" in run("sbverify", "--list", folder / "s.efi")
     without_key = subprocess.run([*map(str, make), "sign"], text=True, capture_output=True)
     assert without_key.returncode != 0 and "give KEY= and CERT=" in without_key.stderr
+
+
+# --- shim between the firmware and the image --------------------------------------------------------------------------
+
+SHIM = pathlib.Path("/usr/lib/shim/shimx64.efi")
+SECOND_STAGE = "EFI/BOOT/grubx64.efi"
+SHIM_REFUSES = r"Verification failed: \(0x1A\) Security Violation|Security Policy Violation"
+
+
+def behind_shim(case, key, image):
+    """Debian's shim, signed with the enrolled key, which loads the image itself and asks who has signed it."""
+    return {BOOT64: signed(case, key, SHIM, name="shim.efi"), SECOND_STAGE: image}
+
+
+def shim_refuses(case, key, image):
+    with secure_machine(case, behind_shim(case, key, image)) as vm:
+        vm.wait_for(SHIM_REFUSES, BOOT_SECONDS)
+        assert "(BERTH)" not in vm.text and vm.triple_faults == 0
+
+
+def test_shim_starts_a_signed_unified_image(case, key):
+    with secure_machine(case, behind_shim(case, key, signed(case, key, unified(case)))) as vm:
+        report = wait_userspace(vm)
+        assert vm.wait_exit() == 0 and vm.triple_faults == 0
+        assert vm.log.errors == [] and vm.log.boot["protocol"] == "efi"
+    assert report["payload"][0].split()[0] == payload_sha256()
+    assert report.boot_params[SECURE_BOOT] == SECURE_BOOT_ENABLED
+
+
+def test_shim_starts_an_image_that_reads_files_without_secure_boot(case, key):
+    files = {**direct_files(case), **behind_shim(case, key, berth_efi(case))}
+    with machine(case, files) as vm:
+        wait_userspace(vm)
+        assert vm.wait_exit() == 0 and vm.log.errors == []
+
+
+def test_shim_refuses_an_unsigned_image(case, key):
+    shim_refuses(case, key, unified(case))
+
+
+def test_shim_refuses_a_changed_image(case, key):
+    image = bytearray(signed(case, key, unified(case)).read_bytes())
+    image[peimage.PeImage(image).section(".ramdisk").raw_offset + 0x40] ^= 1
+    shim_refuses(case, key, bytes(image))
+
+
+def test_shim_wants_the_sbat_section(case, key):
+    """Which the image has: without it nothing could be revoked by name."""
+    image = bytearray(unified(case).read_bytes())
+    header = peimage.PeImage(image).section(".sbat").header_offset
+    image[header:header + 8] = b".other\0\0"
+    shim_refuses(case, key, signed(case, key, case.write("without-sbat.efi", image)))
+
+
+def signature_list(case, certificate):
+    """UEFI specification 2.10, section 32.4.1: EFI_SIGNATURE_LIST of one EFI_CERT_X509, whose owner is nobody."""
+    run("openssl", "x509", "-in", certificate, "-outform", "DER", "-out", case.folder / "other.der")
+    entry = bytes(16) + (case.folder / "other.der").read_bytes()
+    kind = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
+    return kind + struct.pack("<III", 28 + len(entry), 0, len(entry)) + entry
+
+
+def test_a_key_that_is_enrolled_with_shim_is_enough(case, key):
+    """As mokutil does it: the firmware knows shim's key alone."""
+    own, certificate = another_key(case)
+    starter = signed(case, key, built(case, "efi/hostile-x64.efi"), name="starter.efi")
+    files = {BOOT64: starter, "EFI/BOOT/NEXT.EFI": signed(case, key, SHIM, name="shim.efi"),
+             SECOND_STAGE: signed(case, own, unified(case), certificate), "hostile.txt": b"",
+             "mok.esl": signature_list(case, certificate)}
+    with secure_machine(case, files, name="not-enrolled") as vm:
+        vm.wait_for(SHIM_REFUSES, BOOT_SECONDS)
+        assert "(BERTH)" not in vm.text
+    with secure_machine(case, files | {"hostile.txt": b"enrol-key\n"}, name="enrolled") as vm:
+        report = wait_userspace(vm)
+        assert vm.wait_exit() == 0 and vm.log.errors == []
+    assert report.boot_params[SECURE_BOOT] == SECURE_BOOT_ENABLED

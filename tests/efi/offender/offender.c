@@ -101,6 +101,14 @@ static void write_at(uint64_t address)
     *(volatile uint8_t *)(uintptr_t)(address + 123) ^= 0x10;
 }
 
+/* Of the types for operating systems, section 7.2.1: from 0x80000000 on. */
+static void allocate_odd_type(void)
+{
+    uint64_t page;
+
+    boot->allocate_pages(EFI_ALLOCATE_ANY, 0x80000001, 1, &page);
+}
+
 /* Without having asked for it. */
 static void write_to_free_page(void)
 {
@@ -213,6 +221,8 @@ static void offend(void)
         change_firmware_code();
     } else if (asked("early-canary")) {
         write_at(0x4000000);
+    } else if (asked("odd-type")) {
+        allocate_odd_type();
     } else if (asked("free-page")) {
         write_to_free_page();
     } else if (asked("describe")) {

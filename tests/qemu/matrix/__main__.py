@@ -29,8 +29,7 @@ def plan(level, seed, image, sweeps):
     cases += combos.axes_cases(image)
     pairs = combos.pair_cases(image, random.Random(PAIRS_SEED))
     cases += pairs if is_full else random.Random(f"pairs {seed}").sample(pairs, PAIRS_IN_CHECK)
-    if is_full:
-        cases += combos.product_cases(image)
+    cases += combos.product_cases(image) if is_full else combos.machine_cases(image)
     cases += slots.debian_cases(sweeps, random.Random(f"debian {seed}"), DEBIAN_IN_FULL if is_full else DEBIAN_IN_CHECK)
     return cases
 

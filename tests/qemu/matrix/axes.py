@@ -139,8 +139,14 @@ def product(names, loaders):
     return [case for case in cases if not objection(case)]
 
 
+def on_every_machine(loaders):
+    """Every loader on every machine, all else the default as far as the rules allow."""
+    cases = [repaired({"loader": loader, "machine": machine}) for loader in loaders for machine in AXES["machine"]]
+    return unique(case for case in cases if case)
+
+
 def products(loaders):
-    return unique(case for names in PRODUCTS for case in product(names, loaders))
+    return unique([*(case for names in PRODUCTS for case in product(names, loaders)), *on_every_machine(loaders)])
 
 
 def pairs_of(case):

@@ -184,3 +184,9 @@ def pair_cases(image, random):
 
 def product_cases(image):
     return [make_case(image, "product", values) for values in axes.products(LOADERS)]
+
+
+def machine_cases(image):
+    """Every loader on every machine, but for what axes_cases has: a part of product_cases."""
+    alone = axes.alone(LOADERS)
+    return [make_case(image, "product", values) for values in axes.on_every_machine(LOADERS) if values not in alone]

@@ -226,11 +226,20 @@ def debian_cases(sweeps, random, count):
     return chosen
 
 
+def slot_of(kind, text):
+    """The slot that a case's name names; ValueError where the machine has no such slot."""
+    slot = int(text, 16)
+    if kind not in END or slot not in slots(END[kind]):
+        raise ValueError("bios or efi, and an address that is a multiple of 0x200000 and that the machine has")
+    return slot
+
+
 def case_by_name(sweeps, group, name):
     """The case `make case C=group.name` means."""
     if group == "debian":
         kind, slot = name.split("-")
-        return slot_case(sweeps, group, kind, int(slot, 16), "cloud", prefix=f"{kind}-")
+        return slot_case(sweeps, group, kind, slot_of(kind, slot), "cloud", prefix=f"{kind}-")
     if group == "cost":
-        return slot_case(sweeps, group, "bios", int(name, 16), extra=ICOUNT)
-    return slot_case(sweeps, group, group.removeprefix("slots-"), int(name, 16))
+        return slot_case(sweeps, group, "bios", slot_of("bios", name), extra=ICOUNT)
+    kind = group.removeprefix("slots-")
+    return slot_case(sweeps, group, kind, slot_of(kind, name))
