@@ -3,7 +3,6 @@
 Memory of the device ivshmem, which is a file on the host, stands in for what this machine does not have: a UART in
 memory, framebuffers of every layout, and both above 4 GiB.
 """
-import os
 import re
 import socket
 import struct
@@ -77,6 +76,7 @@ def test_the_device_is_asked_once_for_a_fifo_of_bytes(case):
     """QEMU traces each read of the line status; without GRUB nobody else reads it."""
     with case.machine(extra=["-kernel", case.build / "berth.efi", "-trace", "serial_read"]) as vm:
         log = vm.wait_halted()
+        vm.wait_asleep()
         reads = vm.cpu_log.count("addr 0x05")
     sent = len(vm.text) + vm.text.count("\n")  # each line end is two bytes
     assert sent > 600 and len(log.lines) > 10
@@ -192,15 +192,14 @@ def test_uart_that_stops_when_other_processors_run_is_given_up(case):
 
 def test_uart_whose_bytes_nobody_takes_is_given_up(case):
     """What is behind COM1 takes some bytes and then no more, which is seen by the UART never being empty."""
-    world, name = BerthWorld(case), f"berth-test-{os.getpid()}"
+    world = BerthWorld(case)
     world.cmdline = "com2=115200 debug=ud"
     many_ranges(world, 100)
-    with socket.socket(socket.AF_UNIX) as peer:
-        peer.bind("\0" + name)
-        peer.listen()
-        stuck = f"socket,id=stuck,path={name},abstract=on"
-        with world.machine(extra=["-chardev", stuck, "-serial", "chardev:stuck"]) as vm:
-            log = vm.wait_halted()
+    peer, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # as few bytes as the host allows
+    stuck = ["-chardev", f"socket,id=stuck,fd={theirs.fileno()}", "-serial", "chardev:stuck"]
+    with peer, theirs, world.machine(extra=stuck, pass_fds=[theirs.fileno()]) as vm:
+        log = vm.wait_halted()
     assert log.warnings == [GIVEN_UP.format("com1")]
     assert len(log.memory) > 100 and "backtrace:" in log.lines
 
@@ -241,6 +240,7 @@ def test_report_in_the_middle_of_a_line_is_on_the_interrupted_console_too(case):
         vm.wait_for(r"^\(BERTH\) Berth .*\n\n")
         shared.write(4 * LINE_STATUS, bytes([READY]))
         log = vm.wait_halted()
+        vm.wait_asleep()  # COM2 comes after COM1
     assert log.lines[1].startswith("error: exception 2 (NMI)")
     assert any(re.search(r"0x[0-9a-f]+ uart_send\+", line) for line in log.lines)
     assert shared.read(DATA, 1) == b"\n"
