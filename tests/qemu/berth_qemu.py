@@ -25,7 +25,7 @@ LINUX_WORDS = "console=ttyS0 quiet no_timer_check cryptomgr.notests"
 VGA_TEXT_PA = 0xB8000
 TEXT_COLUMNS, TEXT_ROWS = 80, 25
 TAIL_LINES = 25
-# Berth gives up a UART whose bytes nobody takes for a tenth of a second: a whole log fits, should we be kept from reading.
+# Berth gives up a UART whose bytes nobody takes for a tenth of a second: a whole log fits, should this process sleep.
 PIPE_BYTES = 1 << 20
 # Each wait may take this many times longer on a slow or busy machine.
 PATIENCE = float(os.environ.get("BERTH_PATIENCE", "1"))

@@ -69,7 +69,7 @@ def is_whole(vm):
 
 
 def port_registers(vm, port):
-    """Divisor and line control of a 16550 behind ports; when Berth writes no more, as its bytes would go to the divisor."""
+    """Divisor and line control of a 16550 behind ports. What Berth still wrote would go to the divisor."""
     vm.wait_asleep()
 
     def monitor(command):

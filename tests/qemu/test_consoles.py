@@ -12,7 +12,7 @@ import berth_qemu
 import mb2_block as mb2
 import pytest
 import uefi
-from berth_shim import GIB, KIB, MIB, BerthWorld
+from berth_shim import GIB, GUEST_PASS, KIB, MIB, BerthWorld
 from screen import Picture, assert_shows_end
 from test_paging import DIRECT_MAP, PAGE, Pages, debugged, run_to
 
@@ -149,6 +149,11 @@ class SharedMemory:
             return file.read(count)
 
 
+def to_guest(case, words):
+    """An ISO that leads to the guest that checks the handover."""
+    return case.berth_iso(words, modules=[(case.guest("zp64.bzimage"), "rsdp=some initrd=none")])
+
+
 BELOW_AND_ABOVE = pytest.mark.parametrize("size", [SHARED, 8 * GIB], ids=["below-4-GiB", "above-4-GiB"])
 
 
@@ -161,8 +166,8 @@ def test_uart_in_memory(case, stride, size):
     assert (shared.address >= 4 * GIB) == (size > SHARED)
     shared.write(LINE_STATUS * stride, bytes([READY]))
     words = f"com2=115200,7e1,{shared.address:#x}" + ("/1" if stride == 1 else "")
-    with case.machine(iso=case.berth_iso(words), extra=shared.arguments) as vm:
-        vm.wait_userspace()
+    with case.machine(iso=to_guest(case, words), extra=shared.arguments) as vm:
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
     assert vm.log.warnings == []
     registers = shared.read(0, 8 * stride)[::stride]
     assert registers[LINE_CONTROL] == 0x1A and registers[MODEM_CONTROL] == 3 and registers[INTERRUPTS] == 0
@@ -171,8 +176,8 @@ def test_uart_in_memory(case, stride, size):
 
 def test_uart_that_never_gets_ready_is_given_up(case):
     shared = SharedMemory(case)
-    with case.machine(iso=case.berth_iso(f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
-        vm.wait_userspace()
+    with case.machine(iso=to_guest(case, f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
     assert shared.read(DATA, 1) == bytes([1]), "only the divisor has been written"
     assert vm.log.warnings == [GIVEN_UP.format("com2")]
 
@@ -181,12 +186,12 @@ def test_uart_that_stops_when_other_processors_run_is_given_up(case):
     """The warning comes in the middle of a line, of which the log's lock is held."""
     shared = SharedMemory(case)
     shared.write(4 * LINE_STATUS, bytes([READY]))
-    iso = case.berth_iso(f"com2=115200,8n1,{shared.address:#x}")
+    iso = to_guest(case, f"com2=115200,8n1,{shared.address:#x}")
     with debugged(case.machine, 2, shared.arguments, iso=iso) as (vm, stub):
         run_to(vm, stub, berth_qemu.symbols(case.debug_image)["guest_choose"])
         shared.write(4 * LINE_STATUS, bytes(1))
         stub.go()
-        vm.wait_userspace()
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
     assert vm.log.warnings == [GIVEN_UP.format("com2")]
 
 
