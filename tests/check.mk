@@ -58,7 +58,7 @@ hooks:
 	printf '#!/bin/sh\nexec make DEPS=skip check-format style deps headers check-unit\n' > .git/hooks/pre-commit
 	chmod +x .git/hooks/pre-commit
 
-# All that needs no machine; and what the machines need that is built here, so that no processor is idle.
+## check-host         all that needs no machine, and builds what the machines need; side by side with make -j2
 check-host: all check-static check-unit check-lengths reproducible coverage fuzz-smoke guests hostile debug-image
 
 SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS) --output-sync=target

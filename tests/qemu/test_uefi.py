@@ -108,10 +108,9 @@ def test_grub_has_ended_boot_services(case, kinds):
 
 
 @pytest.mark.parametrize("memory", ["256M", "8G"])
-def test_grub_has_ended_boot_services_with_little_and_much_memory(quick, memory):
-    tags = mb2patch.remove_tags(quick.berth.read_bytes(), mb2patch.TAG_EFI_BOOT_SERVICES)
-    files = grub_berth_files(quick, quick.write("berth.tags", tags), kernel_cmdline=quick.words)
-    reach_guest(quick, files, "multiboot2", memory=memory)
+def test_grub_has_ended_boot_services_with_little_and_much_memory(case, memory):
+    tags = mb2patch.remove_tags(case.berth.read_bytes(), mb2patch.TAG_EFI_BOOT_SERVICES)
+    reach_userspace(case, grub_berth_files(case, case.write("berth.tags", tags)), "multiboot2", memory=memory)
 
 
 @pytest.mark.parametrize("name", ["berth", "berth.efi"])
