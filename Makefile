@@ -114,14 +114,14 @@ $(BUILD)/include/asm-offsets.h: arch/x86/asm-offsets.c
 	$(Q)$(CC) $(filter-out -g,$(TARGET_CFLAGS)) $(call core_includes,$(RANK8)) -MMD -MP -MT $@ -MF $(BUILD)/asm-offsets.d -S -o $(BUILD)/asm-offsets.s $<
 	$(Q)sed -n 's/^.*->\([A-Za-z0-9_]*\) \$$\{0,1\}\([-0-9]*\).*/#define \1 \2/p' $(BUILD)/asm-offsets.s > $@
 
-# The version line changes with the revision, the compiler and DEBUG; the file is touched only when it does.
+# The version line changes with the revision, the compiler and DEBUG; the file is touched only when it does, and in one
+# step: several makes may be at it, as in the tests.
 .PHONY: FORCE
 FORCE:
 $(BUILD)/include/version.h: FORCE
 	@mkdir -p $(@D)
-	$(Q)printf '#define BERTH_COMPILER "%s"\n#define BERTH_GIT "%s"\n#define BERTH_DEBUG %u\n' "$(notdir $(CC)) $$($(CC) -dumpfullversion -dumpversion)" "$(GIT_REVISION)" $(if $(filter 1,$(DEBUG)),1,0) > $@.new
-	$(Q)cmp -s $@.new $@ || cp $@.new $@
-	@rm -f $@.new
+	$(Q)new=$@.$$$$; printf '#define BERTH_COMPILER "%s"\n#define BERTH_GIT "%s"\n#define BERTH_DEBUG %u\n' "$(notdir $(CC)) $$($(CC) -dumpfullversion -dumpversion)" "$(GIT_REVISION)" $(if $(filter 1,$(DEBUG)),1,0) > $$new; \
+	  if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
 # --- the font: glyphs of a packaged console font, as data ----------------------------------------------------------
 FONT := /usr/share/consolefonts/Lat15-Terminus16.psf.gz

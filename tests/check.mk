@@ -1,6 +1,7 @@
 # Checks of the tree and of the linked image, and the targets that put all tests together.
 
-.PHONY: headers deps elf init exit-path style format check-format tidy check-static check-clang check check-all hooks commands
+.PHONY: headers deps elf init exit-path style format check-format tidy check-static check-clang check check-all hooks \
+        commands check-host
 
 ALL_C := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
@@ -57,17 +58,15 @@ hooks:
 	printf '#!/bin/sh\nexec make DEPS=skip check-format style deps headers check-unit\n' > .git/hooks/pre-commit
 	chmod +x .git/hooks/pre-commit
 
+## check-host         all that needs no machine, and builds what the machines need; side by side with make -j2
+check-host: all check-static check-unit check-lengths reproducible coverage fuzz-smoke guests hostile debug-image
+
 SIDE_BY_SIDE = $(MAKE) --no-print-directory -j$(JOBS) --output-sync=target
 # Packages first, by themselves: nothing else can be built before they are there.
 ## check              the whole test-suite, as CI runs it
 check: packages
 	$(Q)$(MAKE) --no-print-directory DEPS=skip check-all
 check-all:
-	$(Q)$(SIDE_BY_SIDE) all
-	$(Q)$(SIDE_BY_SIDE) check-static
-	$(Q)$(MAKE) --no-print-directory reproducible
-	$(Q)$(SIDE_BY_SIDE) check-unit check-lengths
-	$(Q)$(SIDE_BY_SIDE) coverage
-	$(Q)$(SIDE_BY_SIDE) fuzz-smoke
+	$(Q)$(SIDE_BY_SIDE) check-host
 	$(Q)$(MAKE) --no-print-directory check-qemu
 	$(Q)$(MAKE) --no-print-directory check-matrix

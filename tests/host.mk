@@ -18,8 +18,11 @@ $(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.c.o $(HOST_OBJECTS)
 	$(Q)gcc $(SANITIZE) -o $@ $^ -lcmocka
 
 ## check-unit         unit and property tests on the host, under ASan and UBSan
-check-unit: $(addprefix $(BUILD)/unit/,$(UNIT_TESTS))
-	$(Q)for t in $^; do $$t || exit 1; done
+UNIT_RUNS := $(addprefix run-,$(UNIT_TESTS))
+.PHONY: $(UNIT_RUNS)
+check-unit: $(UNIT_RUNS)
+$(UNIT_RUNS): run-%: $(BUILD)/unit/%
+	$(Q)$<
 
 $(BUILD)/lengths/compare: tests/lengths/compare.c arch/x86/guest/policy/insn_decode.c arch/x86/guest/policy/insn_length.c
 	@mkdir -p $(@D)
@@ -36,9 +39,13 @@ $(BUILD)/coverage/%.c.o: %.c
 $(BUILD)/coverage/%: $(BUILD)/coverage/tests/unit/%.c.o $(COV_OBJECTS)
 	$(Q)gcc --coverage -o $@ $^ -lcmocka
 ## coverage           line coverage of the PURE folders by the unit tests (90 % or more)
-coverage: $(addprefix $(BUILD)/coverage/,$(UNIT_TESTS))
-	$(Q)find $(BUILD)/coverage -name '*.gcda' -delete
-	$(Q)for t in $^; do $$t > /dev/null 2>&1 || { echo "$$t failed"; exit 1; }; done
+COV_RUNS := $(addprefix cover-,$(UNIT_TESTS))
+.PHONY: $(COV_RUNS) cover-anew
+cover-anew:
+	$(Q)mkdir -p $(BUILD)/coverage && find $(BUILD)/coverage -name '*.gcda' -delete
+$(COV_RUNS): cover-%: $(BUILD)/coverage/% | cover-anew
+	$(Q)$< > /dev/null 2>&1 || { echo "$< failed"; exit 1; }
+coverage: $(COV_RUNS)
 	$(Q)gcovr --root . --object-directory $(BUILD)/coverage $(addprefix --filter ,$(PURE)) --fail-under-line 90 -s
 
 # make fuzz T=mb2 S=60. Without T: every target for S seconds. fuzz-smoke: each corpus once, and three seconds more.

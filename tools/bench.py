@@ -104,6 +104,11 @@ def machine_arguments(memory, processors=1, shift=SHIFT, platform=PLAIN):
             f"memory-backend-ram,id=ram,size={memory},reserve=off", *platform[1]]
 
 
+def start(iso):
+    """QEMU's arguments to start from a disk; or those that are given in its place."""
+    return iso if isinstance(iso, list) else ["-cdrom", str(iso)]
+
+
 def platform_for(mode):
     return SVM if mode == HVM else PLAIN
 
@@ -175,7 +180,7 @@ class Bench:
         if profile:
             plugin.append(f"profile={self.symbols['_start']:#x}:{LINKED_BYTES:#x}")
         out.unlink(missing_ok=True)
-        output = run([*MACHINE, *machine_arguments(memory, processors, shift, platform), "-cdrom", str(iso),
+        output = run([*MACHINE, *machine_arguments(memory, processors, shift, platform), *start(iso),
                       "-plugin", ",".join([str((self.build / "bench-plugin.so").absolute()), *plugin])])
         text = out.read_text() if out.exists() else ""
         reached = {name: Counts(int(a), int(b), int(c))
@@ -194,7 +199,7 @@ class Bench:
     def boot_text(self, kernel, memory, processors=1, mode=NATIVE):
         """The log of a boot, up to the line behind which the kernel starts."""
         machine = [*MACHINE, *machine_arguments(memory, processors, platform=platform_for(mode))]
-        return run([*machine, "-cdrom", str(self.berth_iso(kernel, mode))], until=r"\(BERTH\) time: ")
+        return run([*machine, *start(self.berth_iso(kernel, mode))], until=r"\(BERTH\) time: ")
 
     def places(self, kernel, memory, processors=1, mode=NATIVE):
         """Where Berth and the kernel start on this machine, from a boot with the console on; and that boot's time."""
@@ -228,7 +233,7 @@ class Bench:
     def phases(self, kernel, memory="1G", cmdline=QUIET):
         """A boot's phases: {name: instructions}, and what Berth says itself with loglevel=debug."""
         machine = [*MACHINE, *machine_arguments(memory)]
-        output = run([*machine, "-cdrom", str(self.berth_iso(kernel, f"{DEBUG} {NATIVE}"))],
+        output = run([*machine, *start(self.berth_iso(kernel, f"{DEBUG} {NATIVE}"))],
                      until=r"^\(BERTH\) debug: {.*}")
         logged = json.loads(re.search(r"^\(BERTH\) debug: ({.*})", output, re.MULTILINE)[1])
         names = [phase["name"] for phase in logged["phases"]]

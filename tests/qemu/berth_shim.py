@@ -208,8 +208,8 @@ class BerthWorld(World):
         self.extra_tags = []
         self.base_tag = base  # None: no tag 21
         low_end = min(memory, 3 * GIB) - FIRMWARE_BYTES
-        # Much of the low RAM, and its end, where things are put that may lie anywhere.
-        self.poison = [(MIB, SHIM_START - MIB), (64 * MIB, min(low_end, 200 * MIB) - 64 * MIB),
+        # Much of the low RAM, and its end, where things are put that may lie anywhere. More would take time.
+        self.poison = [(MIB, SHIM_START - MIB), (64 * MIB, min(low_end, 80 * MIB) - 64 * MIB),
                        (low_end - 2 * MIB, 2 * MIB)]
         del self.registers["eax"], self.registers["ebx"]  # the protocol's, unless a test sets them
 

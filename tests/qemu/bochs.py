@@ -19,12 +19,15 @@ INTEL, AMD = "corei7_skylake_x", "ryzen"
 FIRMWARE = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_FIRMWARE = "/usr/share/bochs/VGABIOS-lgpl-latest"
 
+# By Bochs's clocks. With few, firmware and GRUB have waited soon, above all with more processors than one.
+INSTRUCTIONS_A_SECOND = 50_000_000
+
 # A fault without a handler is a panic, not a reset.
 CONFIGURATION = """\
 display_library: x
 romimage: file={firmware}
 vgaromimage: file={vga_firmware}
-cpu: model={model}, count={processors}, ips=200000000, reset_on_triple_fault=0
+cpu: model={model}, count={processors}, ips={ips}, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
@@ -115,7 +118,7 @@ class Bochs:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.serial, self.own_log = Socket(), Line(self.folder / "log.fifo")
         self.configuration = CONFIGURATION.format(firmware=FIRMWARE, vga_firmware=VGA_FIRMWARE, model=model, iso=iso,
-                                                  memory=memory_mib, processors=processors,
+                                                  memory=memory_mib, processors=processors, ips=INSTRUCTIONS_A_SECOND,
                                                   port=self.serial.port, log=self.own_log.path)
 
     def __enter__(self):

@@ -69,7 +69,9 @@ def is_whole(vm):
 
 
 def port_registers(vm, port):
-    """Divisor and line control of a 16550 behind ports."""
+    """Divisor and line control of a 16550 behind ports. What Berth still wrote would go to the divisor."""
+    vm.wait_asleep()
+
     def monitor(command):
         return vm.qmp("human-monitor-command", **{"command-line": command})
 

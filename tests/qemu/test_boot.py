@@ -72,7 +72,7 @@ LOW_BASES = [2, 4, 6, 16, 30, 64]
 HIGH_BASES = [1024, 2046]
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("base_mib", LOW_BASES + HIGH_BASES)
 def test_image_runs_where_the_loader_put_it(case, base_mib):
     base = base_mib * MIB
@@ -101,6 +101,7 @@ def test_image_without_the_relocatable_tag_moves_itself(case):
     assert log.base % SLOT == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("base", [0x1401000, 0x15FF000], ids=hex)
 def test_image_aligned_to_4k_only_moves_itself(case, base):
     log = reach_userspace(case, pinned(case, base, align=PAGE))

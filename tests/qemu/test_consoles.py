@@ -3,7 +3,6 @@
 Memory of the device ivshmem, which is a file on the host, stands in for what this machine does not have: a UART in
 memory, framebuffers of every layout, and both above 4 GiB.
 """
-import os
 import re
 import socket
 import struct
@@ -13,7 +12,7 @@ import berth_qemu
 import mb2_block as mb2
 import pytest
 import uefi
-from berth_shim import GIB, KIB, MIB, BerthWorld
+from berth_shim import GIB, GUEST_PASS, KIB, MIB, BerthWorld
 from screen import Picture, assert_shows_end
 from test_paging import DIRECT_MAP, PAGE, Pages, debugged, run_to
 
@@ -93,6 +92,7 @@ def test_the_device_is_asked_once_for_a_fifo_of_bytes(case):
     """QEMU traces each read of the line status; without GRUB nobody else reads it."""
     with case.machine(extra=["-kernel", case.build / "berth.efi", "-trace", "serial_read"]) as vm:
         log = vm.wait_halted()
+        vm.wait_asleep()
         reads = vm.cpu_log.count("addr 0x05")
     sent = len(vm.text) + vm.text.count("\n")  # each line end is two bytes
     assert sent > 600 and len(log.lines) > 10
@@ -165,6 +165,11 @@ class SharedMemory:
             return file.read(count)
 
 
+def to_guest(case, words):
+    """An ISO that leads to the guest that checks the handover."""
+    return case.berth_iso(words, modules=[(case.guest("zp64.bzimage"), "rsdp=some initrd=none")])
+
+
 BELOW_AND_ABOVE = pytest.mark.parametrize("size", [SHARED, 8 * GIB], ids=["below-4-GiB", "above-4-GiB"])
 
 
@@ -177,8 +182,8 @@ def test_uart_in_memory(case, stride, size):
     assert (shared.address >= 4 * GIB) == (size > SHARED)
     shared.write(LINE_STATUS * stride, bytes([READY]))
     words = f"com2=115200,7e1,{shared.address:#x}" + ("/1" if stride == 1 else "")
-    with case.machine(iso=case.berth_iso(words), extra=shared.arguments) as vm:
-        vm.wait_userspace()
+    with case.machine(iso=to_guest(case, words), extra=shared.arguments) as vm:
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
     assert vm.log.warnings == []
     registers = shared.read(0, 8 * stride)[::stride]
     assert registers[LINE_CONTROL] == 0x1A and registers[MODEM_CONTROL] == 3 and registers[INTERRUPTS] == 0
@@ -187,8 +192,8 @@ def test_uart_in_memory(case, stride, size):
 
 def test_uart_that_never_gets_ready_is_given_up(case):
     shared = SharedMemory(case)
-    with case.machine(iso=case.berth_iso(f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
-        vm.wait_userspace()
+    with case.machine(iso=to_guest(case, f"com2=115200,8n1,{shared.address:#x}"), extra=shared.arguments) as vm:
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
     assert shared.read(DATA, 1) == bytes([1]), "only the divisor has been written"
     assert vm.log.warnings == [GIVEN_UP.format("com2")]
 
@@ -197,26 +202,25 @@ def test_uart_that_stops_when_other_processors_run_is_given_up(case):
     """The warning comes in the middle of a line, of which the log's lock is held."""
     shared = SharedMemory(case)
     shared.write(4 * LINE_STATUS, bytes([READY]))
-    iso = case.berth_iso(f"com2=115200,8n1,{shared.address:#x}")
+    iso = to_guest(case, f"com2=115200,8n1,{shared.address:#x}")
     with debugged(case.machine, 2, shared.arguments, iso=iso) as (vm, stub):
         run_to(vm, stub, berth_qemu.symbols(case.debug_image)["guest_choose"])
         shared.write(4 * LINE_STATUS, bytes(1))
         stub.go()
-        vm.wait_userspace()
+        assert vm.wait_exit() == GUEST_PASS, vm.error("the guest is not content")
     assert vm.log.warnings == [GIVEN_UP.format("com2")]
 
 
 def test_uart_whose_bytes_nobody_takes_is_given_up(case):
     """What is behind COM1 takes some bytes and then no more, which is seen by the UART never being empty."""
-    world, name = BerthWorld(case), f"berth-test-{os.getpid()}"
+    world = BerthWorld(case)
     world.cmdline = "com2=115200 debug=ud"
     many_ranges(world, 100)
-    with socket.socket(socket.AF_UNIX) as peer:
-        peer.bind("\0" + name)
-        peer.listen()
-        stuck = f"socket,id=stuck,path={name},abstract=on"
-        with world.machine(extra=["-chardev", stuck, "-serial", "chardev:stuck"]) as vm:
-            log = vm.wait_halted()
+    peer, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # as few bytes as the host allows
+    stuck = ["-chardev", f"socket,id=stuck,fd={theirs.fileno()}", "-serial", "chardev:stuck"]
+    with peer, theirs, world.machine(extra=stuck, pass_fds=[theirs.fileno()]) as vm:
+        log = vm.wait_halted()
     assert log.warnings == [GIVEN_UP.format("com1")]
     assert len(log.memory) > 100 and "backtrace:" in log.lines
 
@@ -257,6 +261,7 @@ def test_report_in_the_middle_of_a_line_is_on_the_interrupted_console_too(case):
         vm.wait_for(r"^\(BERTH\) Berth .*\n\n")
         shared.write(4 * LINE_STATUS, bytes([READY]))
         log = vm.wait_halted()
+        vm.wait_asleep()  # COM2 comes after COM1
     assert log.lines[1].startswith("error: exception 2 (NMI)")
     assert any(re.search(r"0x[0-9a-f]+ uart_send\+", line) for line in log.lines)
     assert shared.read(DATA, 1) == b"\n"

@@ -2,7 +2,7 @@
 screen of 80 by 25 and on a framebuffer, read from what the machine shows.
 """
 import pytest
-from berth_qemu import TEXT_COLUMNS, TEXT_ROWS, symbols
+from berth_qemu import LINUX_WORDS, TEXT_COLUMNS, TEXT_ROWS, symbols
 from screen import PREFIX, Picture, assert_shows_end, rows_of
 from test_display import wishing_for_pixels
 from test_exceptions import Dump, check_registers
@@ -113,7 +113,7 @@ DEAD = "processor 1, APIC id 0x1, has stopped answering: it is not used"
 
 
 def test_a_processor_that_dies_costs_a_warning_and_linux_has_all(case):
-    iso = case.berth_iso("debug=ap-dead", kernel_cmdline="console=ttyS0 quiet tsc=reliable")
+    iso = case.berth_iso("debug=ap-dead", kernel_cmdline=f"{LINUX_WORDS} tsc=reliable")
     with case.machine(iso=iso, extra=SMP) as vm:
         assert vm.wait_userspace()["processors"] == ["0-2"]
         assert vm.log.warnings == [DEAD] and vm.triple_faults == 0

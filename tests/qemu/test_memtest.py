@@ -28,6 +28,7 @@ class Picture:
         return pixels.count(bytes(colour)) / len(pixels)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_memtest_draws_its_screen(case, program):
     path = pathlib.Path(PROGRAMS[program])

@@ -5,6 +5,7 @@ import subprocess
 
 import conftest
 import pexpect
+from berth_qemu import PATIENCE
 from mkinitrd import BANNER
 
 KEEP = {"PATH", "HOME", "LANG", "TERM"}
@@ -21,7 +22,7 @@ def environment():
 
 def make(*words, seconds=300):
     return subprocess.run(make_command(*words), cwd=conftest.ROOT, env=environment(), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, errors="replace", timeout=seconds)
+                          capture_output=True, text=True, errors="replace", timeout=seconds * PATIENCE)
 
 
 def test_run_without_a_terminal_powers_off_after_the_banner():
@@ -48,8 +49,8 @@ def test_run_that_does_not_reach_userspace_fails_in_words():
 def test_run_on_a_terminal_ends_in_a_shell(case):
     command = make_command("run")
     with open(case.folder / "terminal.log", "wb") as log:
-        shell = pexpect.spawn(command[0], command[1:], cwd=str(conftest.ROOT), env=environment(), timeout=120,
-                              logfile=log)
+        shell = pexpect.spawn(command[0], command[1:], cwd=str(conftest.ROOT), env=environment(),
+                              timeout=120 * PATIENCE, logfile=log)
         shell.expect_exact(BANNER)
         shell.expect_exact("# ")
         shell.sendline("echo $((6 * 7)) && tty")

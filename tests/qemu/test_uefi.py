@@ -1,8 +1,15 @@
-"""Berth runs, and Linux after it, on UEFI firmware: through GRUB and as a program of its own, from one file."""
+"""Berth runs, and Linux after it, on UEFI firmware: through GRUB and as a program of its own, from one file.
+
+Each way of starting leads to Linux once; what differs in words and files alone, to the guest that checks the handover.
+"""
+import zlib
+
 import mb2patch
 import peimage
 import pytest
 import unify
+from berth_shim import GUEST_PASS, INITRD
+from guest_report import GuestReport
 from mkinitrd import payload_sha256
 from uefi import (BOOT32, BOOT64, BOOT_SECONDS, KERNEL_CMDLINE, berth_efi, config, direct_files, efi_initrd,
                   grub_berth_files, grub_files, grub_linux_files, machine, wait_userspace)
@@ -16,6 +23,32 @@ FOUR_GIB = 1 << 32
 SIZES = ["256M", "2G", "8G"]
 
 
+class Quick:
+    """A case whose kernel is the guest that checks the handover: a boot takes half the time. `words` are for it."""
+
+    def __init__(self, case):
+        self._case = case
+        self.kernel, self.initrd = case.guest("zp64.bzimage"), case.write("initrd", INITRD)
+        self.words = f"initrd={len(INITRD)}:{zlib.crc32(INITRD):08x}"
+
+    def __getattr__(self, name):
+        return getattr(self._case, name)
+
+
+@pytest.fixture
+def quick(case):
+    return Quick(case)
+
+
+def finish_guest(vm):
+    """The guest is content, nothing was reset on the way; its report."""
+    vm.wait_for(r"^GUEST-(OK|FAIL) |^\(BERTH\) (error: .+|halted)$", BOOT_SECONDS)
+    assert vm.log.errors == []
+    assert vm.wait_exit() == GUEST_PASS and "GUEST-OK" in vm.text, vm.error("the guest is not content")
+    assert vm.triple_faults == 0
+    return GuestReport(vm.text)
+
+
 def finish(vm):
     """Userspace is reached, the initrd has arrived whole, nothing was reset on the way; the report."""
     report = wait_userspace(vm)
@@ -26,14 +59,18 @@ def finish(vm):
     return report
 
 
-def reach_userspace(case, files, protocol, firmware="uefi64", said="uefi64", **options):
+def reach_userspace(case, files, protocol, firmware="uefi64", said="uefi64", end=finish, **options):
     """Start these files' program; returns Berth's log. `said` is what Berth calls the firmware."""
     with machine(case, files, firmware=firmware, **options) as vm:
-        finish(vm)
+        end(vm)
         log = vm.log
     assert log.boot["protocol"] == protocol and log.boot["firmware"] == said
     assert log.base % SLOT == 0 and log.base + SLOT <= FOUR_GIB
     return log
+
+
+def reach_guest(quick, files, protocol, **options):
+    return reach_userspace(quick, files, protocol, end=finish_guest, **options)
 
 
 def unified(case, image=None, text=None, **settings):
@@ -51,11 +88,11 @@ def test_grub_leaves_boot_services_alive(case, memory):
     assert log.boot["loader"].startswith("GRUB 2.")
 
 
-def test_grub_hands_over_command_lines(case):
-    kernel_cmdline = KERNEL_CMDLINE + " first=1 module.second=a,b=c last"
-    files = grub_berth_files(case, cmdline="loglevel=debug", kernel_cmdline=kernel_cmdline)
-    with machine(case, files) as vm:
-        report = finish(vm)
+def test_grub_hands_over_command_lines(quick):
+    kernel_cmdline = quick.words + " first=1 module.second=a,b=c last"
+    files = grub_berth_files(quick, cmdline="loglevel=debug", kernel_cmdline=kernel_cmdline)
+    with machine(quick, files) as vm:
+        report = finish_guest(vm)
         assert vm.log.cmdline == "loglevel=debug"
     assert report.cmdline == kernel_cmdline
 
@@ -108,12 +145,12 @@ def test_a_32_bit_machine_with_32_bit_firmware_is_told_what_is_missing(case):
 
 
 @pytest.mark.parametrize("memory", ["256M", "2G"])
-def test_image_pinned_where_grub_does_not_reserve_it(case, memory):
+def test_image_pinned_where_grub_does_not_reserve_it(quick, memory):
     """GRUB 2.06 moves an image with just one place after it has asked the firmware: its pages count as free there."""
     base = 64 * MIB
-    patched = mb2patch.patch(case.berth.read_bytes(), min_addr=base, max_addr=base + SLOT, align=SLOT)
-    log = reach_userspace(case, grub_berth_files(case, case.write("berth.pinned", patched)), "multiboot2-efi",
-                          memory=memory)
+    patched = mb2patch.patch(quick.berth.read_bytes(), min_addr=base, max_addr=base + SLOT, align=SLOT)
+    files = grub_berth_files(quick, quick.write("berth.pinned", patched), kernel_cmdline=quick.words)
+    log = reach_guest(quick, files, "multiboot2-efi", memory=memory)
     assert log.base == base and log.boot["moved-by"] == "loader"
 
 
@@ -136,50 +173,51 @@ def test_unified_image(case, memory):
     assert report.cmdline == kernel_cmdline
 
 
-def test_sections_win_over_files(case):
-    files = {**direct_files(case, unified(case, kernel_cmdline=KERNEL_CMDLINE + " from=section")),
+def test_sections_win_over_files(quick):
+    files = {**direct_files(quick, unified(quick, kernel_cmdline=quick.words + " from=section")),
              "EFI/BOOT/vmlinuz": b"no kernel", "EFI/BOOT/initrd.gz": b"no initrd"}
-    with machine(case, files) as vm:
-        assert finish(vm).cmdline.endswith("from=section")
+    with machine(quick, files) as vm:
+        assert finish_guest(vm).cmdline.endswith("from=section")
 
 
-def test_kernel_in_a_section_and_the_rest_in_files(case):
-    image = unify.unify(berth_efi(case).read_bytes(), {".kernel": case.kernel.read_bytes()})
-    files = direct_files(case, case.write("with-kernel.efi", image))
+def test_kernel_in_a_section_and_the_rest_in_files(quick):
+    image = unify.unify(berth_efi(quick).read_bytes(), {".kernel": quick.kernel.read_bytes()})
+    files = direct_files(quick, quick.write("with-kernel.efi", image), kernel_cmdline=quick.words)
     files["EFI/BOOT/vmlinuz"] = b"no kernel"
-    reach_userspace(case, files, "efi")
+    reach_guest(quick, files, "efi")
 
 
-def test_image_preferred_above_4_gib_moves_itself_below(case):
-    image = bytearray(berth_efi(case).read_bytes())
+def test_image_preferred_above_4_gib_moves_itself_below(quick):
+    image = bytearray(berth_efi(quick).read_bytes())
     peimage.put(image, peimage.PeImage(image), image_base=0x3_0000_0000)
-    log = reach_userspace(case, direct_files(case, case.write("high.efi", image)), "efi", memory="12G")
+    files = direct_files(quick, quick.write("high.efi", image), kernel_cmdline=quick.words)
+    log = reach_guest(quick, files, "efi", memory="12G")
     assert log.boot["moved-by"] == "self"
 
 
-def test_unified_image_preferred_above_4_gib_takes_its_sections_along(case):
-    image = bytearray(berth_efi(case).read_bytes())
+def test_unified_image_preferred_above_4_gib_takes_its_sections_along(quick):
+    image = bytearray(berth_efi(quick).read_bytes())
     peimage.put(image, peimage.PeImage(image), image_base=0x3_0000_0000)
-    reach_userspace(case, {BOOT64: unified(case, bytes(image))}, "efi", memory="12G")
+    reach_guest(quick, {BOOT64: unified(quick, bytes(image), kernel_cmdline=quick.words)}, "efi", memory="12G")
 
 
-def test_sections_of_a_configuration(case):
+def test_sections_of_a_configuration(quick):
     text = (b"; comments of both kinds\r\n# and line ends of both kinds\r\n[global]\r\ndefault=second\r\n"
             b"[first]\r\nkernel=missing\r\n[second]\r\noptions = loglevel=debug \r\nkernel = vmlinuz " +
-            KERNEL_CMDLINE.encode() + b" entry=second\r\nramdisk=initrd.gz\r\n")
-    files = {**direct_files(case), "EFI/BOOT/berth.cfg": text}
-    with machine(case, files) as vm:
-        report = finish(vm)
+            quick.words.encode() + b" entry=second\r\nramdisk=initrd.gz\r\n")
+    files = {**direct_files(quick), "EFI/BOOT/berth.cfg": text}
+    with machine(quick, files) as vm:
+        report = finish_guest(vm)
         assert vm.log.cmdline == "loglevel=debug"
-    assert report.cmdline == KERNEL_CMDLINE + " entry=second"
+    assert report.cmdline == quick.words + " entry=second"
 
 
 @pytest.mark.parametrize("bytes_in_file", [4096, 8192])
-def test_configuration_that_fills_whole_pages(case, bytes_in_file):
-    text = config().rstrip(b"\n")
+def test_configuration_that_fills_whole_pages(quick, bytes_in_file):
+    text = config(quick.words).rstrip(b"\n")
     text = b"#" * (bytes_in_file - len(text) - 1) + b"\n" + text
     assert len(text) == bytes_in_file
-    reach_userspace(case, {**direct_files(case), "EFI/BOOT/berth.cfg": text}, "efi")
+    reach_guest(quick, {**direct_files(quick), "EFI/BOOT/berth.cfg": text}, "efi")
 
 
 # --- GRUB as a menu for the program, and the same file everywhere -----------------------------------------------------
@@ -195,68 +233,73 @@ def test_chainloader(case, memory):
     reach_userspace(case, chainloader_files(case), "efi", memory=memory)
 
 
-def test_chainloader_names_another_configuration(case):
-    files = chainloader_files(case, "-cfg=other.cfg")
+def test_chainloader_names_another_configuration(quick):
+    files = chainloader_files(quick, "-cfg=other.cfg")
     files["EFI/berth/berth.cfg"] = b"[global]\ndefault=missing\n"
-    files["EFI/berth/other.cfg"] = config(KERNEL_CMDLINE + " from=other")
-    with machine(case, files) as vm:
-        assert finish(vm).cmdline.endswith("from=other")
+    files["EFI/berth/other.cfg"] = config(quick.words + " from=other")
+    with machine(quick, files) as vm:
+        assert finish_guest(vm).cmdline.endswith("from=other")
 
 
-def test_chainloader_names_another_section(case):
-    files = chainloader_files(case, "-section=third")
-    third = config(KERNEL_CMDLINE + " from=third").partition(b"[linux]")[2]
+def test_chainloader_names_another_section(quick):
+    files = chainloader_files(quick, "-section=third")
+    third = config(quick.words + " from=third").partition(b"[linux]")[2]
     files["EFI/berth/berth.cfg"] += b"[third]" + third
-    with machine(case, files) as vm:
-        assert finish(vm).cmdline.endswith("from=third")
+    with machine(quick, files) as vm:
+        assert finish_guest(vm).cmdline.endswith("from=third")
 
 
-def test_load_options_alone(case):
-    files = chainloader_files(case, f"-kernel=vmlinuz -ramdisk=initrd.gz -- {KERNEL_CMDLINE} from=options")
+def test_load_options_alone(quick):
+    files = chainloader_files(quick, f"-kernel=vmlinuz -ramdisk=initrd.gz -- {quick.words} from=options")
     del files["EFI/berth/berth.cfg"]
-    with machine(case, files) as vm:
-        assert finish(vm).cmdline == KERNEL_CMDLINE + " from=options"
+    with machine(quick, files) as vm:
+        assert finish_guest(vm).cmdline == quick.words + " from=options"
 
 
-def test_chainloaded_unified_image(case):
+def test_chainloaded_unified_image(quick):
     commands = ["chainloader /unified.efi"]
-    reach_userspace(case, grub_files(case, commands, {"unified.efi": unified(case)}), "efi")
+    reach_guest(quick, grub_files(quick, commands, {"unified.efi": unified(quick, kernel_cmdline=quick.words)}), "efi")
 
 
-def test_started_from_the_shell(case):
+def test_started_from_the_shell(quick):
     """The shell puts the program's name in front of the load options."""
-    files = direct_files(case, start="EFI/berth/berth.efi", folder="EFI/berth")
+    files = direct_files(quick, start="EFI/berth/berth.efi", folder="EFI/berth")
     files["startup.nsh"] = b"fs0:\r\n\\EFI\\berth\\berth.efi -cfg=\\other.cfg\r\n"
-    files["other.cfg"] = config(KERNEL_CMDLINE + " from=shell", kernel="\\EFI\\berth\\vmlinuz",
+    files["other.cfg"] = config(quick.words + " from=shell", kernel="\\EFI\\berth\\vmlinuz",
                                 ramdisk="/EFI/berth/initrd.gz")
     del files["EFI/berth/berth.cfg"]
-    with machine(case, files) as vm:
-        assert finish(vm).cmdline.endswith("from=shell")
+    with machine(quick, files) as vm:
+        assert finish_guest(vm).cmdline.endswith("from=shell")
 
 
-def test_same_file_under_grub_multiboot2_uefi(case):
-    reach_userspace(case, grub_berth_files(case, berth_efi(case)), "multiboot2-efi")
+def test_same_file_under_grub_multiboot2_uefi(quick):
+    reach_guest(quick, grub_berth_files(quick, berth_efi(quick), kernel_cmdline=quick.words), "multiboot2-efi")
 
 
-def test_same_file_under_grub_of_32_bit_firmware(case):
-    files = grub_berth_files(case, berth_efi(case), target="i386-efi")
-    reach_userspace(case, files, "multiboot2-efi", firmware="uefi32", said="uefi32")
+def test_same_file_under_grub_of_32_bit_firmware(quick):
+    files = grub_berth_files(quick, berth_efi(quick), kernel_cmdline=quick.words, target="i386-efi")
+    reach_guest(quick, files, "multiboot2-efi", firmware="uefi32", said="uefi32")
+
+
+def quick_iso(quick, image, protocol):
+    modules = [(quick.kernel, quick.words), (quick.initrd, "")]
+    return quick.berth_iso(image=image, modules=modules, protocol=protocol)
 
 
 @pytest.mark.parametrize("protocol", ["multiboot2", "multiboot"])
-def test_same_file_under_grub_bios(case, protocol):
-    with case.machine(iso=case.berth_iso(image=berth_efi(case), protocol=protocol)) as vm:
-        finish(vm)
+def test_same_file_under_grub_bios(quick, protocol):
+    with quick.machine(iso=quick_iso(quick, berth_efi(quick), protocol)) as vm:
+        finish_guest(vm)
         assert vm.resets == 0
         assert vm.log.boot["firmware"] == "bios"
         assert vm.log.boot["protocol"] == {"multiboot2": "multiboot2", "multiboot": "multiboot1"}[protocol]
 
 
 @pytest.mark.parametrize("protocol", ["multiboot2", "multiboot"])
-def test_unified_file_under_grub_bios(case, protocol):
+def test_unified_file_under_grub_bios(quick, protocol):
     """What was appended does not disturb loaders that know nothing of it."""
-    with case.machine(iso=case.berth_iso(image=unified(case), protocol=protocol)) as vm:
-        finish(vm)
+    with quick.machine(iso=quick_iso(quick, unified(quick), protocol)) as vm:
+        finish_guest(vm)
         assert vm.resets == 0
 
 
@@ -290,9 +333,9 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("changes, words", ERRORS.values(), ids=ERRORS.keys())
-def test_errors_go_back_to_the_firmware(case, changes, words):
-    files = {**direct_files(case), **changes}
-    refused(case, {name: content for name, content in files.items() if content is not None}, words)
+def test_errors_go_back_to_the_firmware(quick, changes, words):
+    files = {**direct_files(quick), **changes}
+    refused(quick, {name: content for name, content in files.items() if content is not None}, words)
 
 
 def test_errors_go_back_to_the_menu_of_grub(case):
@@ -316,8 +359,8 @@ def with_a_section_twice(case):
     return case.write("twice.efi", image)
 
 
-def test_a_section_that_is_there_twice_is_refused(case):
-    refused(case, {BOOT64: with_a_section_twice(case)}, "the section .kernel is there twice")
+def test_a_section_that_is_there_twice_is_refused(quick):
+    refused(quick, {BOOT64: with_a_section_twice(quick)}, "the section .kernel is there twice")
 
 
 def test_64_bit_program_is_not_for_32_bit_firmware(case):

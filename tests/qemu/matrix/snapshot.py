@@ -21,7 +21,7 @@ PVPANIC_PORT, PVPANIC_PANICKED = 0x505, 1
 REFUSED = 0x40
 REFUSED_STATUS = berth_qemu.debug_exit_status(REFUSED)
 MAKE_SECONDS = 120
-READY = "READY"
+READY, SAVED = "READY", "SAVED"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +101,10 @@ class Snapshot:
             vm.qmp("cont")
             vm.wait_event("GUEST_PANICKED")
             vm.wait_for(rf"^{READY}$", MAKE_SECONDS)
-            vm.qmp("migrate", uri=f"exec:cat > '{self.state_path}'")
+            # That QEMU has handed over all of the state does not mean that it is in the file.
+            vm.qmp("migrate", uri=f"exec:cat > '{self.state_path}' && echo {SAVED} >&2")
             vm.wait_event("MIGRATION", status="completed")
+            vm.wait_said(SAVED, MAKE_SECONDS)
             return vm.text
 
     def resume(self, start=None, end=None):

@@ -124,6 +124,16 @@ class Vm:
             if not self._read(left) and not re.search(pattern, self.text, re.MULTILINE):
                 raise VmError(f"QEMU ended (status {self.process.wait()}) before {pattern!r} was printed")
 
+    def wait_said(self, words, seconds):
+        """Wait until QEMU, or a command that it runs, has said these words on standard error."""
+        deadline, said = time.monotonic() + seconds * PATIENCE, ""
+        while words not in said:
+            ready, _, _ = select.select([self.process.stderr], [], [], max(deadline - time.monotonic(), 0))
+            data = os.read(self.process.stderr.fileno(), 65536) if ready else b""
+            if not data:
+                raise VmError(f"{words!r} was not said in {seconds * PATIENCE:.0f} s: {said.strip()}")
+            said += data.decode(errors="replace")
+
     def wait_exit(self, seconds):
         """Wait until QEMU ends by itself; returns its exit status."""
         deadline = time.monotonic() + seconds * PATIENCE
