@@ -14,7 +14,7 @@ $(BUILD)/matrix/phases.json: $(BUILD)/berth $(BUILD)/bench-plugin.so $(BUILD)/ke
 
 # Chromium is no package that anything else needs: whoever makes the picture installs it.
 SCREENSHOT ?= docs/report.png
-SCREENSHOT_SIZE ?= 1280,2060
+SCREENSHOT_SIZE ?= 1280,2820
 ## report-screenshot  the page's upper part as docs/report.png; needs Debian's chromium
 report-screenshot: report
 	$(Q)tools/screenshot.sh $(BUILD)/report.html $(SCREENSHOT) $(SCREENSHOT_SIZE)

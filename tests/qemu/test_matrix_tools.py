@@ -306,6 +306,16 @@ def test_what_passed_is_not_run_again_and_what_failed_is(tmp_path, monkeypatch):
     assert not any(results.Results(tmp_path, other, 1, fresh=False).is_done(case) for case in plan)
 
 
+def test_a_run_that_goes_on_counts_the_time_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "version", lambda *_: "1")
+    first = results.Results(tmp_path, IMAGE, 1, fresh=False)
+    first.started -= 1000
+    first.write_run()
+    for fresh, least, most in ((False, 1000, 1900), (True, 0, 900)):
+        results.Results(tmp_path, IMAGE, 1, fresh=fresh)
+        assert least <= json.loads((tmp_path / "run.json").read_text())["elapsed"] <= most
+
+
 def test_a_run_that_mostly_fails_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "version", lambda *_: "1")
     monkeypatch.setattr(runner, "MOST_FAILURES", 3)

@@ -55,7 +55,8 @@ class Results:
         is_same = not fresh and earlier.get("image_sha256") == image.sha256
         self.records = {name: record for name, record in read_lines(self.lines_path).items()
                         if is_same and record["result"] != FAIL}
-        # Seconds of processor time of earlier, interrupted runs of a group.
+        # What earlier, interrupted runs have taken: of time, and of processor time for each group.
+        self.elapsed = earlier.get("elapsed", 0) if is_same else 0
         self.cpu = {name: group.get("cpu_seconds", 0) for name, group in earlier.get("groups", {}).items() if is_same}
         self.lines_path.write_text("".join(json.dumps(record) + "\n" for record in self.records.values()))
         self.write_run()
@@ -93,7 +94,7 @@ class Results:
 
     def write_run(self):
         self.run["groups"] = self.groups()
-        self.run["elapsed"] = round(time.monotonic() - self.started, 1)
+        self.run["elapsed"] = round(self.elapsed + time.monotonic() - self.started, 1)
         self.run_path.write_text(json.dumps(self.run, indent=2) + "\n")
 
     def write_junit(self):
