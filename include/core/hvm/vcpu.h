@@ -60,6 +60,8 @@ struct vcpu {
         stack_top; /* of the exit loop: for the first one, which leaves the boot stack to reports */
     struct guest_memory memory;
     struct vcpu_code code;
+    /* A memory exit's instruction as the processor tells it: how many bytes, and then these. NULL: it does not. */
+    const uint8_t *fetched;
     struct msr_context msrs;
 
     /* By who sends a start-up message, and by who starts: 0, VCPU_START_VALID and the vector, or VCPU_STARTED. */
