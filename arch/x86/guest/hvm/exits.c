@@ -246,8 +246,8 @@ enum hvm_answer hvm_hypercall(struct vcpu *vcpu)
 /* --- memory that is not there ---------------------------------------------------------------- */
 
 /*
- * The instruction of a memory exit: out of the guest's RAM; where it lies elsewhere, as firmware's does, as the processor
- * tells it.
+ * The instruction of a memory exit: out of the guest's RAM; where it lies elsewhere, as firmware's does, as the
+ * processor tells it.
  *
  * @return  false: there is none; `count` is how many bytes were read
  */
