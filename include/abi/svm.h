@@ -115,7 +115,8 @@ struct vmcb {
     uint64_t virtualization_control;
     uint64_t clean_bits;
     uint64_t next_rip;
-    uint8_t reserved_3[0x400 - 0xd0];
+    uint8_t fetched[16]; /* SVM_EXIT_NPF: how many bytes are told of the instruction, and these */
+    uint8_t reserved_3[0x400 - 0xe0];
 
     struct svm_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
     uint8_t reserved_4[0x4cb - 0x4a0];
@@ -138,7 +139,8 @@ _Static_assert(offsetof(struct vmcb, asid) == 0x58 && offsetof(struct vmcb, exit
                    offsetof(struct vmcb, nested_control) == 0x90 &&
                    offsetof(struct vmcb, event) == 0xa8 &&
                    offsetof(struct vmcb, nested_cr3) == 0xb0 &&
-                   offsetof(struct vmcb, next_rip) == 0xc8,
+                   offsetof(struct vmcb, next_rip) == 0xc8 &&
+                   offsetof(struct vmcb, fetched) == 0xd0,
                "APM volume 2, table B-1");
 _Static_assert(offsetof(struct vmcb, tr) == 0x490 && offsetof(struct vmcb, cpl) == 0x4cb &&
                    offsetof(struct vmcb, efer) == 0x4d0 && offsetof(struct vmcb, cr4) == 0x548 &&

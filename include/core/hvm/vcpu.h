@@ -57,6 +57,8 @@ struct vcpu {
         stack_top; /* of the exit loop: for the first one, which leaves the boot stack to reports */
     struct guest_memory memory;
     struct vcpu_code code;
+    /* A memory exit's instruction as the processor tells it: how many bytes, and then these. NULL: it does not. */
+    const uint8_t *fetched;
     struct msr_context msrs;
 
     struct start_word start; /* SVM, where the guest's messages to others go by way of Berth */

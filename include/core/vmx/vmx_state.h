@@ -67,9 +67,13 @@ struct vmx_capabilities vmx_capabilities_read(void);
  */
 void vmcs_begin(const struct vmx_controls *controls, uint64_t stack);
 
-/* The guest's state: at a kernel's entry; behind INIT, waiting for a start-up message; behind that message. */
+/*
+ * The guest's state: at a kernel's entry; behind INIT, waiting for a start-up message; waiting for one, and as it was
+ * else; behind that message.
+ */
 void vmcs_kernel(struct vcpu *vcpu, const struct hvm_entry *entry);
 void vmcs_wait_for_start(struct vcpu *vcpu);
+void vmcs_wait(void);
 void vmcs_started(uint8_t vector);
 
 /* EFER is the guest's, and the entry control that follows it. */
@@ -87,7 +91,8 @@ NORETURN void vmx_launch(struct vcpu *vcpu, uint64_t stack);
 
 /* --- apic.c ----------------------------------------------------------------------------------- */
 
-/* As INIT leaves the calling processor's: VMX makes an exit of INIT, and does nothing else. */
+/* The calling processor's takes no interrupts; it is as INIT leaves it. VMX makes an exit of INIT, and nothing else. */
+void vmx_apic_off(void);
 void vmx_apic_reset(void);
 
 /* --- exits.c, apic.c: called from switch.S alone ------------------------------------------------- */

@@ -252,18 +252,34 @@ enum hvm_answer hvm_hypercall(struct vcpu *vcpu)
 /* --- memory that is not there ---------------------------------------------------------------- */
 
 /*
+ * The instruction of a memory exit: out of the guest's RAM; where it lies elsewhere, as firmware's does, as the
+ * processor tells it.
+ *
+ * @return  false: there is none; `count` is how many bytes were read
+ */
+static bool insn_of(struct vcpu *vcpu, struct insn *insn, size_t *count)
+{
+    const unsigned int code_bits = vcpu->state.code_bits;
+    uint8_t bytes[INSN_BYTES_MOST];
+
+    *count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, sizeof(bytes));
+    return insn_decode(bytes, *count, code_bits, insn) ||
+           (*count == 0 && vcpu->fetched != NULL &&
+            insn_decode(vcpu->fetched + 1, vcpu->fetched[0] & INSN_BYTES_MOST, code_bits, insn));
+}
+
+/*
  * Do what writes to the APIC, or leave out what writes to nothing: it reads ones there. What only reads is passed over.
  */
 static enum hvm_answer write_do(struct vcpu *vcpu, uint64_t gpa, bool is_apic)
 {
-    uint8_t bytes[INSN_BYTES_MOST];
     struct insn insn;
     struct insn_effect effect;
-    const size_t count = guest_fetch(&vcpu->memory, &vcpu->state, bytes, sizeof(bytes));
+    size_t count;
 
-    if (!insn_decode(bytes, count, vcpu->state.code_bits, &insn)) {
+    if (!insn_of(vcpu, &insn, &count)) {
         /* Either it is another one by now, or it cannot be read at all: then the guest is told. */
-        return count == sizeof(bytes) ? HVM_AGAIN : HVM_GP;
+        return count == INSN_BYTES_MOST ? HVM_AGAIN : HVM_GP;
     }
     effect =
         insn_execute(&insn, is_apic && insn.operation > INSN_MOVS ? hvm_apic_read(gpa) : UINT64_MAX,

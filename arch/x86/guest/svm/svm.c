@@ -125,6 +125,7 @@ static struct vmcb *vmcb_begin(struct vcpu *vcpu)
     vmcb->pat = msr_read(MSR_PAT);
     memset(vcpu->state.gpr, 0, sizeof(vcpu->state.gpr));
     vcpu->msrs = first_msrs;
+    vcpu->fetched = vmcb->fetched;
     return vmcb;
 }
 

@@ -28,6 +28,13 @@ static void service_end(volatile uint32_t *page)
     }
 }
 
+void vmx_apic_off(void)
+{
+    if (apic_is_on()) {
+        apic_write(apic_page(), APIC_SPURIOUS, APIC_SPURIOUS_RESET);
+    }
+}
+
 void vmx_apic_reset(void)
 {
     /* By how many entries the local vector table has to have, for each to be there. */

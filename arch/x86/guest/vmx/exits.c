@@ -134,10 +134,11 @@ static enum hvm_answer memory_exit(struct vcpu *vcpu)
     const uint64_t qualification = vmcs_read(VMCS_QUALIFICATION);
     const uint32_t event = vmx_event_again(vmcs_read(VMCS_VECTORING_EVENT));
     enum hvm_answer answer;
-    uint64_t rip;
+    uint64_t rip, count;
 
     state_take(state);
     rip = state->rip;
+    count = state->gpr[GPR_CX];
     answer = hvm_memory(vcpu, vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS),
                         vmx_access_of(qualification, event != 0));
     if (answer != HVM_AGAIN) {
@@ -146,7 +147,7 @@ static enum hvm_answer memory_exit(struct vcpu *vcpu)
     vmcs_write(VMCS_GUEST_RIP, state->rip);
     vmcs_write(VMCS_GUEST_RSP, state->gpr[GPR_SP]);
     vmcs_write(VMCS_GUEST_RFLAGS, state->rflags);
-    if (state->rip != rip) {
+    if (state->rip != rip || state->gpr[GPR_CX] != count) {
         finish();
     }
     vectoring_finish(event, qualification);
@@ -207,7 +208,11 @@ static bool is_left_over(const struct vcpu *vcpu)
     return vcpu->started_tsc != 0 && tsc_read() - vcpu->started_tsc < AT_ONCE_TICKS;
 }
 
-/* The others wait for a start-up message; the first one would begin where the firmware does, and nothing lives on. */
+/*
+ * The others wait for a start-up message; the first one would begin where the firmware does, and nothing lives on. The
+ * message may be on its way, and a second one is sent some microseconds behind the first; those that come before the
+ * wait begins are lost. So all that can be done when one has come is done then.
+ */
 static enum hvm_answer init_exit(struct vcpu *vcpu)
 {
     vcpu->exits[VMEXIT_INIT]++;
@@ -216,8 +221,8 @@ static enum hvm_answer init_exit(struct vcpu *vcpu)
         machine_leave(EXIT_RESTART);
     }
     if (!is_left_over(vcpu)) {
-        vmcs_wait_for_start(vcpu);
-        vmx_apic_reset();
+        vmcs_wait();
+        vmx_apic_off();
     }
     vcpu->started_tsc = 0;
     return HVM_AGAIN;
@@ -225,9 +230,13 @@ static enum hvm_answer init_exit(struct vcpu *vcpu)
 
 static enum hvm_answer start_exit(struct vcpu *vcpu)
 {
+    const uint8_t vector = (uint8_t)vmcs_read(VMCS_QUALIFICATION);
+
     vcpu->exits[VMEXIT_START]++;
+    vmcs_wait_for_start(vcpu);
+    vmx_apic_reset();
+    vmcs_started(vector);
     vcpu->started_tsc = tsc_read();
-    vmcs_started((uint8_t)vmcs_read(VMCS_QUALIFICATION));
     return HVM_AGAIN;
 }
 

@@ -246,6 +246,13 @@ void vmcs_wait_for_start(struct vcpu *vcpu)
     }
 }
 
+void vmcs_wait(void)
+{
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmcs_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_FOR_START);
+}
+
 void vmcs_started(uint8_t vector)
 {
     const uint64_t base = (uint64_t)vector << PAGE_SHIFT;
