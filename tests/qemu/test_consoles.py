@@ -251,13 +251,31 @@ def test_report_while_consoles_are_being_set_up(case):
         assert vm.triple_faults == 0 and vm.resets == 0
 
 
+def stop_in(case, vm, functions):
+    """Stop the machine when its processor is in one of these functions."""
+    names = berth_qemu.symbols(case.debug_image)
+
+    def is_there():
+        vm.qmp("stop")
+        registers = vm.qmp("human-monitor-command", **{"command-line": "info registers"})
+        rip = int(re.search(r"RIP=([0-9a-f]+)", registers)[1], 16)
+        at = max((name for name in names if names[name] <= rip), key=names.get, default="")
+        if at.partition(".")[0] in functions:
+            return True
+        vm.qmp("cont")
+        return False
+    wait_until(f"the processor to be in {functions}", 30, is_there)
+
+
 def test_report_in_the_middle_of_a_line_is_on_the_interrupted_console_too(case):
     """COM2, in memory, is not ready: Berth waits inside its first line when the NMI comes, and is then ready."""
     shared = SharedMemory(case)
     words = f"com1=115200 com2=2,8n1,{shared.address:#x}"
     with case.machine(iso=case.berth_iso(words, modules=[]), extra=shared.arguments) as vm:
         vm.wait_for(r"^\(BERTH\) Berth .*\n")
+        stop_in(case, vm, ("uart_send", "byte_send", "status_wait", "register_read"))
         vm.qmp("inject-nmi")
+        vm.qmp("cont")
         vm.wait_for(r"^\(BERTH\) Berth .*\n\n")
         shared.write(4 * LINE_STATUS, bytes([READY]))
         log = vm.wait_halted()
