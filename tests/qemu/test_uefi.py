@@ -338,16 +338,13 @@ def test_errors_go_back_to_the_firmware(quick, changes, words):
     refused(quick, {name: content for name, content in files.items() if content is not None}, words)
 
 
+@pytest.mark.slow
 def test_errors_go_back_to_the_menu_of_grub(case):
-    """GRUB draws its menu again, and its entry starts the program once more."""
+    """Nobody needs to press the key that GRUB asks for: after ten seconds it draws its menu again."""
     files = chainloader_files(case)
     del files["EFI/berth/berth.cfg"]
     with machine(case, files) as vm:
-        vm.wait_for("(?s)error: no kernel was given.*Press any key.*Press any key", BOOT_SECONDS)
-        vm.send(" ")
-        vm.wait_for(rf"(?s)error: no kernel was given.*{GRUB_MENU}", BOOT_SECONDS)
-        vm.send("\r")
-        vm.wait_for(rf"(?s){GRUB_MENU}.*error: no kernel was given", BOOT_SECONDS)
+        vm.wait_for(rf"(?s)error: no kernel was given.*Press any key.*{GRUB_MENU}", BOOT_SECONDS)
         assert vm.triple_faults == 0 and not vm.log.is_halted
 
 
