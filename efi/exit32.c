@@ -21,7 +21,6 @@
 #define BOOT_SERVICES_BYTES_32     132
 
 /* Gates of a 32-bit IDT, and the descriptors that their selectors can name here. */
-#define GATE_BYTES       8
 #define GATE_SELECTOR_AT 2
 #define DESCRIPTORS      64
 #define SELECTOR_SHIFT   3
@@ -54,7 +53,7 @@ static void descriptors_build(const struct physical_view *memory, uint64_t base,
         table[i][0] = DESC_LIMIT_4GIB;
         table[i][1] = DESC_DATA;
     }
-    for (size_t gate = 0; cursor_left(&idt) >= GATE_BYTES; gate++) {
+    for (size_t gate = 0; cursor_left(&idt) >= GATE32_BYTES; gate++) {
         cursor_skip(&idt, GATE_SELECTOR_AT);
         const size_t index = cursor_u16(&idt) >> SELECTOR_SHIFT;
 
@@ -62,7 +61,7 @@ static void descriptors_build(const struct physical_view *memory, uint64_t base,
             table[index][1] = DESC_CODE32;
             call->code = (uint32_t)(index << SELECTOR_SHIFT);
         }
-        cursor_skip(&idt, GATE_BYTES - GATE_SELECTOR_AT - sizeof(uint16_t));
+        cursor_skip(&idt, GATE32_BYTES - GATE_SELECTOR_AT - sizeof(uint16_t));
     }
     for (size_t i = DESCRIPTORS - 1; i > 0; i--) {
         if (table[i][1] == DESC_CODE32) {

@@ -28,7 +28,6 @@
 #define IOMMU_FEATURES        0x0030
 #define IOMMU_COMMAND_HEAD    0x2000 /* an offset in the ring */
 #define IOMMU_COMMAND_TAIL    0x2008
-#define IOMMU_EVENT_HEAD      0x2010
 #define IOMMU_EVENT_TAIL      0x2018
 #define IOMMU_STATUS          0x2020
 

@@ -11,17 +11,18 @@
 #include "msr_filter.h"
 #include "random.h"
 
-#define FEATURE_CONTROL 0x3a
-#define APIC_BASE       0x1b
-#define X2APIC_COMMAND  0x830
-#define MICROCODE       0x79
-#define TME_ACTIVATE    0x982
-#define SYSTEM_CONFIG   0xc0010010
-#define EFER            0xc0000080
-#define VM_CR           0xc0010114
-#define SMM_CTL         0xc0010116
-#define VM_HSAVE_PA     0xc0010117
-#define SVM_KEY         0xc0010118
+#define FEATURE_CONTROL   0x3a
+#define APIC_BASE         0x1b
+#define X2APIC_COMMAND    0x830
+#define MICROCODE         0x79
+#define TME_ACTIVATE      0x982
+#define CORE_CAPABILITIES 0xcf
+#define SYSTEM_CONFIG     0xc0010010
+#define EFER              0xc0000080
+#define VM_CR             0xc0010114
+#define SMM_CTL           0xc0010116
+#define VM_HSAVE_PA       0xc0010117
+#define SVM_KEY           0xc0010118
 
 #define EFER_SCE  0x1ULL
 #define EFER_LME  0x100ULL
@@ -143,6 +144,18 @@ static void test_vmx_is_off_and_locked(void **state)
         assert_read(&vmx, msr, MSR_FAULT, 0);
         assert_write(&vmx, msr, 0, MSR_FAULT, 0);
     }
+}
+
+static void test_what_the_core_can_do_is_told_without_remote_actions(void **state)
+{
+    struct msr_context vmx = vmx_context();
+
+    (void)state;
+    assert_read(&vmx, CORE_CAPABILITIES, MSR_FAULT, 0);
+    vmx.has_core_capabilities = true;
+    vmx.core_capabilities = 0x2f;
+    assert_read(&vmx, CORE_CAPABILITIES, MSR_ANSWER, 0x2d);
+    assert_write(&vmx, CORE_CAPABILITIES, 0, MSR_FAULT, 0);
 }
 
 /*
@@ -346,8 +359,8 @@ static void test_vmxs_bitmap(void **state)
     for (uint32_t i = 0; i < 2 * 0x2000; i++) {
         const uint32_t msr = starts[i / 0x2000] + i % 0x2000;
         const bool write = msr == APIC_BASE || msr == MICROCODE || msr == TME_ACTIVATE;
-        const bool both =
-            msr == FEATURE_CONTROL || (msr >= 0x480 && msr <= 0x493) || writes_by_itself(msr);
+        const bool both = msr == FEATURE_CONTROL || msr == CORE_CAPABILITIES ||
+                          (msr >= 0x480 && msr <= 0x493) || writes_by_itself(msr);
 
         assert_int_equal(bit_at(map, i), both);
         assert_int_equal(bit_at(map, i + 0x4000), both || write);
@@ -362,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_long_mode_does_not_change_under_paging),
         cmocka_unit_test(test_svm_is_off_and_locked),
         cmocka_unit_test(test_vmx_is_off_and_locked),
+        cmocka_unit_test(test_what_the_core_can_do_is_told_without_remote_actions),
         cmocka_unit_test(test_the_processor_writes_nowhere_by_itself),
         cmocka_unit_test(test_microcode_is_not_loaded_inside_vmx),
         cmocka_unit_test(test_no_address_gets_another_meaning),

@@ -135,7 +135,7 @@ static uint64_t device_table_bytes(void)
     return device_count * sizeof(struct iommu_device);
 }
 
-/* What is taken for that. */
+/* Pages for so many of them, so many devices, and so many pages of page tables. */
 static uint64_t pages_for(uint32_t units, uint32_t devices, uint32_t tables)
 {
     return devices * sizeof(struct iommu_device) / PAGE_BYTES + tables +

@@ -14,7 +14,6 @@
 #include "processors.h"
 #include "tsc.h"
 #include "ways.h"
-#include "x86/registers.h"
 
 /* In the order of enum way_out. */
 static const char way_names[WAYS_OUT][24] = {

@@ -29,7 +29,7 @@ struct hvm_support {
     const char *remedy;
 };
 
-/* Ranges that are kept, at most: those that the page allocator tells of, and the three of struct hvm_request. */
+/* Ranges that are kept, at most: those that the page allocator tells of, image, tables, processors_start_page(). */
 #define HVM_KEPT_MOST (PAGES_USED_MOST + 3)
 
 /* How it is to be done. */
@@ -38,10 +38,11 @@ struct hvm_request {
     const struct memmap *map;
     const struct cpu_caps *caps;
     const struct acpi_info *firmware; /* its IOMMUs */
-    struct prange image;              /* Berth itself, and its page tables: kept, as are */
-    struct prange tables;             /* processors_start_page() and what pages_used() says */
-    uint32_t processors;              /* that run Berth, the first one among them */
-    uint32_t processors_enabled;      /* that the firmware says are there; 0: it does not say */
+    /* Kept, as are processors_start_page() and what pages_used() says: Berth itself, and its page tables. */
+    struct prange image;
+    struct prange tables;
+    uint32_t processors;         /* that run Berth, the first one among them */
+    uint32_t processors_enabled; /* that the firmware says are there; 0: it does not say */
     bool halt_on_shutdown; /* a guest's triple fault: halt with a dump; else restart the machine */
 };
 

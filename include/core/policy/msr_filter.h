@@ -20,7 +20,9 @@ struct msr_context {
     unsigned int x2apic;    /* 1: the processor has x2APIC mode */
     bool x2apic_stays;      /* whoever is in that mode cannot leave it: the firmware wants it so */
     uint64_t system_config; /* MSR_OF_SVM: as it was at the start */
-    uint64_t feature_control; /* MSR_OF_VMX: the same */
+    uint64_t feature_control;   /* MSR_OF_VMX: the same */
+    bool has_core_capabilities; /* MSR_OF_VMX: the processor has that MSR */
+    uint64_t core_capabilities; /* and what it says */
 };
 
 enum msr_action {

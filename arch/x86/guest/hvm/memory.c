@@ -25,7 +25,6 @@
 #include "processor_state.h"
 #include "vcpu.h"
 #include "x86/address_map.h"
-#include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
 #include "x86/stacks.h"

@@ -74,6 +74,8 @@ static struct cpuid_leaf basic_leaf(uint32_t leaf, uint32_t subleaf, struct cpui
             told.ecx = follow(told.ecx, CPUID_OSPKE_BIT, cr4 & CR4_PKE);
         } else if (subleaf == 1) {
             told.eax &= ~(1u << CPUID_MSRLIST_BIT);
+            told.ecx &= ~(1u << CPUID_MSR_IMMEDIATE_BIT);
+            told.edx &= ~(1u << CPUID_USER_MSR_BIT);
         }
         break;
     case CPUID_XSTATE:

@@ -15,6 +15,7 @@ enum rule {
     IS_EFER,
     IS_VM_CR,
     IS_FEATURE_CONTROL,
+    IS_CORE_CAPABILITIES,
     IS_APIC_BASE,
     IS_COMMAND, /* x2APIC's interrupt command */
     IS_SYSTEM_CONFIG,
@@ -30,6 +31,7 @@ static const struct msr_rule {
     {MSR_X2APIC(APIC_COMMAND), MSR_X2APIC(APIC_COMMAND), true, false, PASSES, IS_COMMAND},
     {MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, false, true, IS_FEATURE_CONTROL, FAULTS},
     {MSR_MICROCODE, MSR_MICROCODE, false, true, PASSES, DROPS},
+    {MSR_CORE_CAPABILITIES, MSR_CORE_CAPABILITIES, false, true, IS_CORE_CAPABILITIES, FAULTS},
     {MSR_REMOTE_CONTROL, MSR_REMOTE_INFO, false, true, FAULTS, FAULTS},
     {MSR_TME_ACTIVATE, MSR_TME_ACTIVATE, false, true, PASSES, FAULTS},
     {MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, false, true, FAULTS, FAULTS},
@@ -131,6 +133,12 @@ struct msr_decision msr_read_decide(uint32_t msr, const struct msr_context *cont
         return (struct msr_decision){
             MSR_ANSWER, (context->feature_control & ~(uint64_t)FEATURE_CONTROL_VIRTUAL) |
                             FEATURE_CONTROL_LOCKED};
+    case IS_CORE_CAPABILITIES:
+        if (!context->has_core_capabilities) {
+            return fault();
+        }
+        return (struct msr_decision){MSR_ANSWER, context->core_capabilities &
+                                                     ~(uint64_t)CORE_HAS_REMOTE_ACTIONS};
     default:
         return fault();
     }

@@ -14,7 +14,6 @@
 #include "mem.h"
 #include "physmap.h"
 #include "svm_state.h"
-#include "x86/apic.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
 #include "x86/segments.h"

@@ -105,6 +105,12 @@ static bool x2apic_stays(void)
            (msr_read(MSR_XAPIC_STATUS) & XAPIC_DISABLED) != 0;
 }
 
+static bool has_core_capabilities(void)
+{
+    return cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED &&
+           (cpuid(CPUID_STRUCTURED).edx >> CPUID_CORE_CAPABILITIES_BIT & 1) != 0;
+}
+
 /* As the processor is before the guest. */
 static void features_keep(struct vcpu *vcpu)
 {
@@ -113,6 +119,8 @@ static void features_keep(struct vcpu *vcpu)
         .x2apic = cpuid(CPUID_FEATURE).ecx >> CPUID_X2APIC_BIT & 1,
         .x2apic_stays = x2apic_stays(),
         .feature_control = msr_read(MSR_FEATURE_CONTROL),
+        .has_core_capabilities = has_core_capabilities(),
+        .core_capabilities = has_core_capabilities() ? msr_read(MSR_CORE_CAPABILITIES) : 0,
     };
     vcpu->xcr0_bits = xcr0_bits();
 }
