@@ -20,7 +20,7 @@ def report_of(case, name, iso, machine, memory):
         return report
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("memory", SIZES)
 @pytest.mark.parametrize("machine", MACHINES)
 def test_linux_sees_what_it_sees_from_grub(case, machine, memory):

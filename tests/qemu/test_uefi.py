@@ -400,6 +400,7 @@ WAYS = {
 }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("way", WAYS)
 def test_linux_has_a_frame_buffer(case, way):
     wanted, report = held_screen(case, "linux", grub_linux_files(case, SCREEN_CMDLINE, efi_initrd(case)))
@@ -414,6 +415,7 @@ def test_linux_has_a_frame_buffer(case, way):
     assert lit == wanted_lit and line == wanted_line
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("way", WAYS)
 def test_linux_without_a_screen(case, way):
     with machine(case, WAYS[way](case), vga="none") as vm:
